@@ -1,0 +1,360 @@
+"""Criteria: what authors write once, and the two plain SHACL shapes that follow, met and refuted.
+
+A criterion is met, not met, undocumented or conflicting. SHACL has two values, so each criterion has two
+shapes, and the four combinations of conforming are the four statuses. Joins follow by duality; a leaf is one
+of a closed list of kinds, each with the fixed expansion below. Both sides are derived when knowledge is
+loaded and never written to a file; `coverpath shapes` prints them for any SHACL engine.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import pyoxigraph as ox
+
+from kg.errors import (
+    CircularReferenceError,
+    DanglingReferenceError,
+    IncompleteCriterionError,
+    UnsupportedShapeError,
+    VacuousLeafError,
+    nearest,
+)
+from kg.graph import Graph, parse
+from kg.path import Path, first_steps, read_path, turtle
+from kg.shapes import Run, Shape, read_shapes
+from kg.terms import ANATOMY, COV, RDFS, SH, TYPE, Term, Triple, local_name, written
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What is asked of a line, or of something that a leaf's path reaches from it.
+
+    `kind` is `and`, `or`, `not` or a kind of leaf; `parts` are the members of a join, or the inner criterion of an
+    every or some leaf. `met` and `refuted` are the derived shapes of a leaf.
+    """
+
+    iri: str
+    kind: str
+    label: str
+    clause: str = ""
+    quote: str = ""
+    message: str = ""
+    concept: str = ""
+    region: str = ""
+    field: str = ""
+    parts: tuple["Criterion", ...] = ()
+    path: Path | None = None
+    met: Shape | None = None
+    refuted: Shape | None = None
+    of_claim: bool = False
+
+    @property
+    def is_leaf(self) -> bool:
+        """Say whether the criterion tests facts and joins no others."""
+        return self.kind in LEAVES
+
+    def leaves(self) -> Iterator["Criterion"]:
+        """Yield the leaves at or below the criterion, in the order of the source."""
+        if self.is_leaf:
+            yield self
+        else:
+            yield from chain.from_iterable(part.leaves() for part in self.parts)
+
+
+JOINS = {SH + "and": "and", SH + "or": "or", SH + "not": "not"}
+
+FACT_LEAF = f"""
+<{{iri}}.met> a sh:NodeShape ; sh:property <{{iri}}.met.finding> .
+<{{iri}}.met.finding> a sh:PropertyShape ; sh:path {{findings}} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{{iri}}.present> .
+<{{iri}}.present> a sh:NodeShape ; sh:property <{{iri}}.present.concept> , <{{iri}}.present.status>{{in_region}} .
+<{{iri}}.present.concept> a sh:PropertyShape ; sh:hasValue <{{concept}}> ;
+    sh:path ( [ sh:alternativePath ( rdf:type cov:concept ) ] [ sh:zeroOrMorePath rdfs:subClassOf ] ) .
+<{{iri}}.present.status> a sh:PropertyShape ; sh:path cov:status ; sh:hasValue cov:Present .
+<{{iri}}.refuted> a sh:NodeShape ; sh:property <{{iri}}.refuted.finding> .
+<{{iri}}.refuted.finding> a sh:PropertyShape ; sh:path {{findings}} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{{iri}}.absent> .
+<{{iri}}.absent> a sh:NodeShape ; sh:property <{{iri}}.absent.concept> , <{{iri}}.absent.status>{{around_region}} .
+<{{iri}}.absent.concept> a sh:PropertyShape ; sh:hasValue <{{concept}}> ;
+    sh:path ( cov:concept [ sh:zeroOrMorePath [ sh:inversePath rdfs:subClassOf ] ] ) .
+<{{iri}}.absent.status> a sh:PropertyShape ; sh:path cov:status ; sh:hasValue cov:Absent .
+"""
+IN_REGION = f"""
+<{{iri}}.present.region> a sh:PropertyShape ; sh:hasValue <{{region}}> ;
+    sh:path ( cov:region [ sh:zeroOrMorePath <{ANATOMY}partOf> ] ) .
+<{{iri}}.absent.region> a sh:PropertyShape ; sh:hasValue <{{region}}> ;
+    sh:path ( cov:region [ sh:zeroOrMorePath [ sh:inversePath <{ANATOMY}partOf> ] ] ) .
+"""
+KNOWN_LEAF = """
+<{iri}.met> a sh:NodeShape ; sh:property <{iri}.met.value> .
+<{iri}.met.value> a sh:PropertyShape ; sh:path {path} ; {value} .
+<{iri}.refuted> a sh:NodeShape ; sh:property <{iri}.known> ; sh:not <{iri}.met> .
+<{iri}.known> a sh:PropertyShape ; sh:path {known_by} ; sh:minCount 1 .
+"""
+EVERY_LEAF = """
+<{iri}.met> a sh:NodeShape ; sh:property <{iri}.met.any> , <{iri}.met.every> .
+<{iri}.met.any> a sh:PropertyShape ; sh:path {path} ; sh:minCount 1 .
+<{iri}.met.every> a sh:PropertyShape ; sh:path {path} ; sh:node <{inner}.met> .
+<{iri}.refuted> a sh:NodeShape ; sh:property <{iri}.refuted.some> .
+<{iri}.refuted.some> a sh:PropertyShape ; sh:path {path} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{inner}.refuted> .
+"""
+SOME_LEAF = """
+<{iri}.met> a sh:NodeShape ; sh:property <{iri}.met.some> .
+<{iri}.met.some> a sh:PropertyShape ; sh:path {path} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{inner}.met> .
+<{iri}.refuted> a sh:NodeShape ; sh:property <{iri}.refuted.any> , <{iri}.refuted.every> .
+<{iri}.refuted.any> a sh:PropertyShape ; sh:path {path} ; sh:minCount 1 .
+<{iri}.refuted.every> a sh:PropertyShape ; sh:path {path} ; sh:node <{inner}.refuted> .
+"""
+NUMBER_LEAF = """
+<{iri}.met> a sh:NodeShape ; sh:property <{iri}.met.number> .
+<{iri}.met.number> a sh:PropertyShape ; sh:path {path} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{iri}.within> .
+<{iri}.within> a sh:NodeShape ; {limits} .
+<{iri}.refuted> a sh:NodeShape ; sh:property <{iri}.known> ; sh:not <{iri}.met> .
+<{iri}.known> a sh:PropertyShape ; sh:path {path} ; sh:minCount 1 .
+"""
+JOIN = {
+    "and": """
+<{iri}.met> a sh:NodeShape ; sh:and ( {met} ) .
+<{iri}.refuted> a sh:NodeShape ; sh:or ( {refuted} ) .
+""",
+    "or": """
+<{iri}.met> a sh:NodeShape ; sh:or ( {met} ) .
+<{iri}.refuted> a sh:NodeShape ; sh:and ( {refuted} ) .
+""",
+    "not": """
+<{iri}.met> a sh:NodeShape ; sh:node {refuted} .
+<{iri}.refuted> a sh:NodeShape ; sh:node {met} .
+""",
+}
+PROBE = """
+<{iri}.{side}.probe> a sh:NodeShape ; sh:targetClass cov:ClaimLine ; sh:node <{iri}.{side}> ; sh:severity sh:Info ;
+    cov:criterion <{iri}> .
+"""
+PREFIXES = f"""@prefix cov: <{COV}> .
+@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
+@prefix rdfs: <{RDFS}> .
+@prefix sh: <{SH}> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+"""
+FINDINGS = "[ sh:alternativePath ( cov:finding ( cov:ofClaim cov:finding ) ) ]"
+LIMITS = ("minInclusive", "minExclusive", "maxInclusive", "maxExclusive")
+
+
+
+
+def _fact(graph: Graph, iri: str) -> str:
+    concept, region = graph.iri(iri, COV + "asksFor"), graph.iri(iri, COV + "inRegion")
+    if concept is None or (concept, TYPE, OWL_CLASS) not in graph:
+        raise _incomplete(iri, "a fact leaf asks for a class of the ontology", "write `cov:asksFor condition:...`")
+    if region is not None and not graph.objects(region, TYPE):
+        raise DanglingReferenceError(local_name(iri), f"the region `{local_name(region)}` does not exist", "correct it")
+    slots = {"iri": iri, "concept": concept, "findings": FINDINGS, "region": region or ""}
+    slots["in_region"] = f" , <{iri}.present.region>" if region else ""
+    slots["around_region"] = f" , <{iri}.absent.region>" if region else ""
+    return (FACT_LEAF + (IN_REGION if region else "")).format_map(slots)
+
+
+def _known(graph: Graph, iri: str) -> str:
+    value, known_by = graph.value(iri, SH + "hasValue"), graph.value(iri, COV + "knownBy")
+    path = turtle(_path(graph, iri))
+    if value is None and graph.value(iri, SH + "minCount") is None:
+        raise _incomplete(iri, "a known leaf asks for a value", "write `sh:hasValue ...`, or `sh:minCount 1` for any")
+    test = "sh:minCount 1" if value is None else f"sh:hasValue {_turtle(value)}"
+    known = turtle(read_path(graph, known_by)) if known_by is not None else path
+    return KNOWN_LEAF.format(iri=iri, path=path, value=test, known_by=known)
+
+
+def _over(template: str) -> Callable[[Graph, str], str]:
+    def expand(graph: Graph, iri: str) -> str:
+        inner = graph.iri(iri, SH + "node")
+        if inner is None:
+            raise _incomplete(iri, "the leaf says nothing of what its path reaches", "name a criterion by `sh:node`")
+        return template.format(iri=iri, path=turtle(_path(graph, iri)), inner=inner)
+
+    return expand
+
+
+def _within(graph: Graph, iri: str) -> str:
+    limits = [(name, value) for name in LIMITS if (value := graph.value(iri, SH + name)) is not None]
+    if not limits:
+        raise _incomplete(iri, "a number leaf has no limit", "write for example `sh:minInclusive 8`")
+    written_limits = " ; ".join(f"sh:{name} {_turtle(value)}" for name, value in limits)
+    return NUMBER_LEAF.format(iri=iri, path=turtle(_path(graph, iri)), limits=written_limits)
+
+
+LEAVES: Mapping[str, Callable[[Graph, str], str]] = {
+    "FactLeaf": _fact,
+    "KnownLeaf": _known,
+    "EveryLeaf": _over(EVERY_LEAF),
+    "SomeLeaf": _over(SOME_LEAF),
+    "NumberLeaf": _within,
+}
+OWL_CLASS = "http://www.w3.org/2002/07/owl#Class"
+_TERMS_OF_LEAVES = {SH + name for name in ("path", "hasValue", "minCount", "node", "message", *LIMITS)}
+
+
+def read_criteria(graph: Graph, roots: Iterable[str]) -> dict[str, Criterion]:
+    """Read the criteria trees below some roots, refusing what could not be judged rightly.
+
+    Raises a KnowledgeError for a criterion that does not exist, refers to itself, lacks label or message, uses
+    another term of SHACL, or is a leaf that would hold where nothing is known.
+    """
+    order = _in_order(graph, roots)
+    derived = Graph(chain.from_iterable(_derive(graph, iri) for iri in order), below=graph)
+    shapes = read_shapes(derived, [iri + side for iri in order for side in (".met", ".refuted")])
+    criteria: dict[str, Criterion] = {}
+    for iri in order:
+        criteria[iri] = _criterion(graph, iri, criteria, shapes[iri + ".met"], shapes[iri + ".refuted"])
+    for criterion in criteria.values():
+        _refuse_vacuous(criterion)
+    return criteria
+
+
+def derived_shapes(criteria: Iterable[Criterion], graph: Graph) -> str:
+    """Write both sides of criteria as Turtle, with probes on every service line, for any SHACL engine."""
+    texts = [PREFIXES]
+    for criterion in criteria:
+        texts.append(_expand(graph, criterion.iri))
+        texts.extend(PROBE.format(iri=criterion.iri, side=side) for side in ("met", "refuted"))
+    return "".join(texts)
+
+
+def parts_of(graph: Graph, iri: str) -> tuple[str, list[str]]:
+    """Return the kind of a criterion and the criteria directly below it.
+
+    A clause is the conjunction of what it concerns and what it asks; one that asks nothing more is what it concerns.
+    """
+    kinds = [kind for kind in LEAVES if (iri, TYPE, COV + kind) in graph]
+    joins = [predicate for predicate in JOINS if graph.value(iri, predicate) is not None]
+    concerns = graph.iri(iri, COV + "concerns")
+    if len(kinds) + len(joins) > 1:
+        raise UnsupportedShapeError(
+            local_name(iri), "a criterion either tests or joins, and joins in one way", "name a criterion of its own for the rest"
+        )
+    strange = [p for p in graph.predicates(iri) if p.startswith(SH) and p not in _TERMS_OF_LEAVES and p not in JOINS]
+    if strange:
+        name = strange[0][len(SH) :]
+        known = [t[len(SH) :] for t in (*_TERMS_OF_LEAVES, *JOINS)]
+        raise UnsupportedShapeError(local_name(iri), f"`sh:{name}` has no meaning in a criterion", nearest(name, known, "drop it"))
+    if kinds:
+        inner = graph.iri(iri, SH + "node") if kinds[0] in ("EveryLeaf", "SomeLeaf") else None
+        return kinds[0], [inner] if inner else []
+    if joins:
+        head = graph.value(iri, joins[0]) or ""
+        members = [head] if joins[0] == SH + "not" else list(graph.items(head))
+        names = [member for member in members if isinstance(member, str)]
+        if len(names) != len(members) or not names:
+            raise IncompleteCriterionError(local_name(iri), "a join names criteria", "give each member an IRI")
+        if concerns and JOINS[joins[0]] == "and":
+            return "and", [concerns, *names]
+        if concerns:
+            raise UnsupportedShapeError(
+                local_name(iri), "a clause with `cov:concerns` joins what it asks by `sh:and`", "name the inner join"
+            )
+        return JOINS[joins[0]], names
+    if concerns:
+        return "and", [concerns]
+    if not graph.predicates(iri):
+        raise DanglingReferenceError(local_name(iri), "the criterion does not exist", "correct the name or write it")
+    raise IncompleteCriterionError(local_name(iri), "the criterion neither tests nor joins", "give it a kind of leaf or a join")
+
+
+def _in_order(graph: Graph, roots: Iterable[str]) -> list[str]:
+    """Return all criteria below the roots, parts before wholes."""
+    done: dict[str, None] = {}
+
+    def visit(iri: str, above: tuple[str, ...]) -> None:
+        if iri in done:
+            return
+        if iri in above:
+            circle = " -> ".join(map(local_name, (*above[above.index(iri) :], iri)))
+            raise CircularReferenceError(local_name(iri), f"the criterion refers to itself: {circle}", "break the circle")
+        try:
+            parts = parts_of(graph, iri)[1]
+        except DanglingReferenceError as error:
+            by = f"`{local_name(above[-1])}` names `{local_name(iri)}`, which" if above else f"`{local_name(iri)}`"
+            raise DanglingReferenceError(by, "does not exist", "correct the name or write the criterion") from error
+        for part in parts:
+            visit(part, (*above, iri))
+        done[iri] = None
+
+    for root in roots:
+        visit(root, ())
+    return list(done)
+
+
+def _expand(graph: Graph, iri: str) -> str:
+    kind, parts = parts_of(graph, iri)
+    if kind in LEAVES:
+        return LEAVES[kind](graph, iri)
+    return JOIN[kind].format(
+        iri=iri,
+        met=" ".join(f"<{part}.met>" for part in parts),
+        refuted=" ".join(f"<{part}.refuted>" for part in parts),
+    )
+
+
+def _derive(graph: Graph, iri: str) -> Iterator[Triple]:
+    text = (PREFIXES + _expand(graph, iri)).encode()
+    return parse(text, ox.RdfFormat.TURTLE, blank=f"{local_name(iri)}-derived-")
+
+
+def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], met: Shape, refuted: Shape) -> Criterion:
+    kind, parts = parts_of(graph, iri)
+    label, message = graph.text(iri, RDFS + "label"), graph.text(iri, SH + "message")
+    if not label:
+        raise _incomplete(iri, "the criterion has no label", "say in a few words what it asks: `rdfs:label ...`")
+    if kind in LEAVES and not message:
+        raise _incomplete(iri, "the leaf has no message", "say what the record lacks: `sh:message ...`")
+    members = tuple(known[part] for part in parts)
+    path = read_path(graph, written_path) if (written_path := graph.value(iri, SH + "path")) is not None else None
+    if kind in LEAVES:
+        of_claim = path is not None and first_steps(path) == {COV + "ofClaim"}
+    else:
+        of_claim = all(member.of_claim for member in members)
+    return Criterion(
+        iri=iri,
+        kind=kind,
+        label=label,
+        clause=graph.text(iri, COV + "clause") or "",
+        quote=graph.text(iri, COV + "quote") or "",
+        message=message or "",
+        concept=graph.iri(iri, COV + "asksFor") or "",
+        region=graph.iri(iri, COV + "inRegion") or "",
+        field=graph.text(iri, COV + "field") or "",
+        parts=members,
+        path=path,
+        met=met,
+        refuted=refuted,
+        of_claim=of_claim,
+    )
+
+
+def _refuse_vacuous(criterion: Criterion) -> None:
+    """Refuse a leaf that is decided where nothing at all is known."""
+    if criterion.is_leaf:
+        nothing = Run(Graph())
+        for side, shape in (("met", criterion.met), ("refuted", criterion.refuted)):
+            if shape and shape.holds(nothing, COV + "nothing"):
+                raise VacuousLeafError(
+                    local_name(criterion.iri), f"the leaf is {side} where nothing is known", "ask for a value along a path"
+                )
+
+
+def _path(graph: Graph, iri: str) -> Path:
+    path = graph.value(iri, SH + "path")
+    if path is None:
+        raise _incomplete(iri, "the leaf has no path", "write `sh:path ( cov:... )`")
+    return read_path(graph, path)
+
+
+def _turtle(term: Term) -> str:
+    return f"<{term}>" if isinstance(term, str) else written(term)
+
+
+def _incomplete(iri: str, problem: str, help: str) -> IncompleteCriterionError:
+    return IncompleteCriterionError(local_name(iri), problem, help)

@@ -1,0 +1,144 @@
+"""A set of triples, indexed for walking along properties in both directions."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pyoxigraph as ox
+
+from kg.terms import RDF, Blank, Literal, Term, Triple
+
+NIL = RDF + "nil"
+FIRST = RDF + "first"
+REST = RDF + "rest"
+
+
+class Graph:
+    """Triples by subject and by object; later graphs are layered over earlier ones.
+
+    The order of values is the order of insertion, so that equal input gives equal output.
+    """
+
+    __slots__ = ("_about", "_below", "_into", "_out", "_size")
+
+    def __init__(self, triples: Iterable[Triple] = (), below: "Graph | None" = None) -> None:
+        self._below = below
+        out: dict[tuple[Term, str], dict[Term, None]] = {}
+        into: dict[tuple[str, Term], dict[Term, None]] = {}
+        for s, p, o in triples:
+            out.setdefault((s, p), {})[o] = None
+            into.setdefault((p, o), {})[s] = None
+        about: dict[Term, list[str]] = {}
+        for s, p in out:
+            about.setdefault(s, []).append(p)
+        self._about = about
+        self._out = {key: tuple(values) for key, values in out.items()}
+        self._into = {key: tuple(values) for key, values in into.items()}
+        self._size = sum(map(len, self._out.values()))
+
+    def __len__(self) -> int:
+        return self._size + (len(self._below) if self._below else 0)
+
+    def __iter__(self) -> Iterator[Triple]:
+        if self._below:
+            yield from self._below
+        for (s, p), values in self._out.items():
+            for o in values:
+                yield s, p, o
+
+    def __contains__(self, triple: Triple) -> bool:
+        s, p, o = triple
+        return o in self.objects(s, p)
+
+    def objects(self, subject: Term, predicate: str) -> tuple[Term, ...]:
+        """Return the values of a property, in the order in which they were stated."""
+        own = self._out.get((subject, predicate), ())
+        if self._below is None:
+            return own
+        under = self._below.objects(subject, predicate)
+        return own + under if own and under else own or under
+
+    def subjects(self, predicate: str, obj: Term) -> tuple[Term, ...]:
+        """Return what has a value of a property."""
+        own = self._into.get((predicate, obj), ())
+        if self._below is None:
+            return own
+        under = self._below.subjects(predicate, obj)
+        return own + under if own and under else own or under
+
+    def predicates(self, subject: Term) -> tuple[str, ...]:
+        """Return the properties that a subject has."""
+        own = tuple(self._about.get(subject, ()))
+        under = self._below.predicates(subject) if self._below else ()
+        return tuple(dict.fromkeys(own + under))
+
+    def value(self, subject: Term, predicate: str) -> Term | None:
+        """Return the first value of a property, if any."""
+        return next(iter(self.objects(subject, predicate)), None)
+
+    def iri(self, subject: Term, predicate: str) -> str | None:
+        """Return the first value of a property that is an IRI, if any."""
+        return next((v for v in self.objects(subject, predicate) if isinstance(v, str)), None)
+
+    def text(self, subject: Term, predicate: str) -> str | None:
+        """Return the words of the first literal value of a property, if any."""
+        return next((v.value for v in self.objects(subject, predicate) if isinstance(v, Literal)), None)
+
+    def items(self, head: Term) -> tuple[Term, ...]:
+        """Return the members of an RDF list; a broken list ends where it breaks."""
+        members: dict[Term, Term] = {}
+        while head != NIL and head not in members:
+            first = self.value(head, FIRST)
+            if first is None:
+                break
+            members[head] = first
+            head = self.value(head, REST) or NIL
+        return tuple(members.values())
+
+
+def parse(data: bytes, format: ox.RdfFormat, blank: str = "", base: str | None = None) -> Iterator[Triple]:
+    """Parse RDF into triples; `blank` goes before the labels of blank nodes.
+
+    Raises SyntaxError, with the place, where the bytes are not of the format.
+    """
+    labels: dict[str, Blank] = {}
+
+    def term(node: ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple) -> Term:
+        if isinstance(node, ox.NamedNode):
+            return node.value
+        if isinstance(node, ox.Literal):
+            return Literal(node.value, node.datatype.value, node.language or "")
+        if isinstance(node, ox.BlankNode):
+            return labels.setdefault(node.value, Blank(f"{blank}{len(labels)}"))
+        raise SyntaxError("a triple stands where a term belongs")
+
+    for quad in ox.parse(data, format=format, base_iri=base, without_named_graphs=True):
+        yield term(quad.subject), quad.predicate.value, term(quad.object)
+
+
+def read(path: Path, name: str) -> Iterator[Triple]:
+    """Parse a Turtle file of ours; its blank nodes carry its name."""
+    return parse(path.read_bytes(), ox.RdfFormat.TURTLE, blank=f"{name}-")
+
+
+def _oxigraph(term: Term) -> ox.NamedNode | ox.BlankNode | ox.Literal:
+    if isinstance(term, str):
+        return ox.NamedNode(term)
+    if isinstance(term, Blank):
+        return ox.BlankNode(term.label.replace("/", "-").replace(".", "-"))
+    if term.language:
+        return ox.Literal(term.value, language=term.language)
+    return ox.Literal(term.value, datatype=ox.NamedNode(term.datatype))
+
+
+def serialize(triples: Iterable[Triple], format: ox.RdfFormat, prefixes: Mapping[str, str]) -> str:
+    """Write triples as RDF, subjects together."""
+    quads = [ox.Triple(_as_subject(s), ox.NamedNode(p), _oxigraph(o)) for s, p, o in triples]
+    data = ox.serialize(quads, format=format, prefixes=dict(prefixes) if format.supports_prefixes else None)
+    return data.decode() if data else ""
+
+
+def _as_subject(term: Term) -> ox.NamedNode | ox.BlankNode:
+    node = _oxigraph(term)
+    if isinstance(node, ox.Literal):
+        raise ValueError("a literal is no subject")
+    return node

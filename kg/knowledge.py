@@ -1,0 +1,436 @@
+"""Knowledge: ontology and shapes, read once, never changed, known by the hash of their files."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from kg.criteria import Criterion, read_criteria
+from kg.errors import IncompleteCriterionError, KnowledgeError
+from kg.graph import Graph, read
+from kg.literal import value_of
+from kg.path import Repeat, Sequence, Step
+from kg.terms import ANATOMY, CONDITION, COV, ICD10CM, MONITORING, RDFS, SKOS, TYPE, Literal, Term, Triple, local_name
+
+_T = TypeVar("_T")
+SUBCLASS_OF = RDFS + "subClassOf"
+LABEL = RDFS + "label"
+CAUDAL = ANATOMY + "directlyCaudalTo"
+ENCLOSES = ANATOMY + "encloses"
+EXITS_AT = ANATOMY + "exitsAt"
+NOTATION = SKOS + "notation"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A clause of a policy or guideline: a criterion, with its kind and standing."""
+
+    criterion: Criterion
+    kind: str
+    concerns: Criterion | None
+    order: int
+    restored_by: tuple[str, ...]
+    reason: str
+    source_status: str
+    verified: bool
+    effect: str
+
+    @property
+    def iri(self) -> str:
+        return self.criterion.iri
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One version of a policy or guideline, in force from its start until its end (not included)."""
+
+    iri: str
+    name: str
+    start: date | None
+    end: date | None
+    clauses: tuple[Clause, ...]
+
+    def in_force(self, day: date) -> bool:
+        """Say whether the edition applies to a date of service."""
+        return (self.start is None or self.start <= day) and (self.end is None or day < self.end)
+
+    def of_kind(self, *kinds: str) -> tuple[Clause, ...]:
+        """Return the clauses of some kinds, in the order of the source."""
+        return tuple(clause for clause in self.clauses if clause.kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A policy or a guideline."""
+
+    iri: str
+    id: str
+    label: str
+    payers: tuple[str, ...]
+    editions: tuple[Edition, ...]
+
+    def edition(self, day: date) -> Edition | None:
+        """Return the edition in force on a date of service."""
+        return next((edition for edition in self.editions if edition.in_force(day)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A coding edit: a criterion that, when met, stops or alerts."""
+
+    criterion: Criterion
+    effect: str
+
+
+COVERAGE = ("CoverageClause",)
+EXCLUSION = ("ExclusionClause", "UnprovenClause")
+PERFORMANCE = ("PerformerClause", "BillingClause")
+DOCUMENTATION = ("DocumentationClause",)
+RECOMMENDATION = ("RecommendationClause",)
+OPPOSITION = ("OppositionClause",)
+EVIDENCE = ("EvidenceClause",)
+CLAUSE_KINDS = (*COVERAGE, *EXCLUSION, *PERFORMANCE, *DOCUMENTATION, *RECOMMENDATION, *OPPOSITION, *EVIDENCE)
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """Ontology and shapes as the engine uses them.
+
+    `memo` holds what follows from the knowledge alone and was once computed, so that no claim computes it again.
+    """
+
+    graph: Graph
+    hash: str
+    policies: Mapping[str, Document]
+    guidelines: tuple[Document, ...]
+    edits: tuple[Edit, ...]
+    criteria: Mapping[str, Criterion]
+    root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memo", {})
+
+    def label(self, term: Term) -> str:
+        """Return the words for a term; the end of its IRI where it has none."""
+        if isinstance(term, str):
+            return self.graph.text(term, LABEL) or local_name(term)
+        return term.value if isinstance(term, Literal) else term.label
+
+    @cached_property
+    def levels(self) -> dict[str, str]:
+        """Return the IRI of each level of the spine by its name, from the head down."""
+        chain = [iri for kind in ("Interspace", "Vertebra") for iri in self._instances(ANATOMY + kind)]
+        return {self.notation(iri): iri for iri in sorted(chain, key=self.rank)}
+
+    @cached_property
+    def regions(self) -> dict[str, str]:
+        """Return the IRI of each region of the spine by its name."""
+        return {self.notation(iri): iri for iri in self._instances(ANATOMY + "SpinalRegion")}
+
+    @cached_property
+    def facts(self) -> dict[str, str]:
+        """Return the IRI of each fact that a claim may list, by its name."""
+        return {
+            local_name(s): s
+            for s in self.graph.subjects(TYPE, "http://www.w3.org/2002/07/owl#Class")
+            if isinstance(s, str) and s.startswith(CONDITION) and self.graph.value(s, COV + "question") is not None
+        }
+
+    @cached_property
+    def payers(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the policies of each payer."""
+        names: dict[str, tuple[str, ...]] = {}
+        for policy in self.policies.values():
+            for payer in policy.payers:
+                names[payer] = (*names.get(payer, ()), policy.id)
+        return names
+
+    def named(self, cls: str) -> dict[str, str]:
+        """Return the IRIs of the instances of one of our classes by their names, such as the roles."""
+        return {self.notation(iri): iri for iri in self._instances(COV + cls)}
+
+    def _instances(self, cls: str) -> list[str]:
+        return [s for s in self.graph.subjects(TYPE, cls) if isinstance(s, str)]
+
+    def notation(self, iri: str) -> str:
+        """Return the short name of a term."""
+        return self.graph.text(iri, NOTATION) or local_name(iri)
+
+    @cached_property
+    def _ranks(self) -> dict[Term, int]:
+        below: dict[Term, Term] = {rostral: caudal for caudal, p, rostral in self.graph if p == CAUDAL}
+        top = next(iter(set(below) - set(below.values())), None) if below else None
+        ranks: dict[Term, int] = {}
+        while top is not None and top not in ranks:
+            ranks[top] = len(ranks)
+            top = below.get(top)
+        return ranks
+
+    def rank(self, level: Term) -> int:
+        """Return the position of a level from the head down."""
+        return self._ranks[level]
+
+    @cached_property
+    def release(self) -> Mapping[str, bool]:
+        """Return every code of the ICD-10-CM release, undotted, and whether it may be reported."""
+        lines = (self.root / "ontology/codes/icd10cm-release.txt").read_text().split()
+        return {line.rstrip("-"): not line.endswith("-") for line in lines}
+
+    def ancestors(self, node: str) -> dict[Term, tuple[Triple, ...]]:
+        """Return a class and all above it, each with the subclass steps that lead there."""
+        return self.remember(("ancestors", node), lambda: _UP.reach(self.graph, node))
+
+    def wholes(self, part: str) -> dict[Term, tuple[Triple, ...]]:
+        """Return a structure and all that it is part of, each with the steps that lead there."""
+        return self.remember(("wholes", part), lambda: _OUT.reach(self.graph, part))
+
+    def extent(self, place: str) -> tuple[str, str]:
+        """Return the first and the last level of a region, from the head down; a level is its own extent."""
+
+        def compute() -> tuple[str, str]:
+            within = [level for level in self.levels.values() if place in self.wholes(level)]
+            return within[0], within[-1]
+
+        return self.remember(("extent", place), compute)
+
+    @cached_property
+    def level_iris(self) -> frozenset[str]:
+        """Return the levels of the spine."""
+        return frozenset(self.levels.values())
+
+    def walk(self, caudal: str, rostral: str) -> tuple[Triple, ...]:
+        """Return the steps from a level up to another, one level at a time."""
+        names = list(self.levels.values())[self.rank(rostral) : self.rank(caudal) + 1]
+        return tuple((b, CAUDAL, a) for a, b in reversed(list(zip(names, names[1:], strict=False))))
+
+    def interspace_at_or_under(self, level: str) -> str:
+        """Return an interspace itself, and for a vertebra the interspace under it, or the vertebra if there is none."""
+        if (level, TYPE, ANATOMY + "Interspace") in self.graph:
+            return level
+        under = list(self.levels.values())[self.rank(level) + 1 : self.rank(level) + 2]
+        return next((x for x in under if (x, TYPE, ANATOMY + "Interspace") in self.graph), level)
+
+    def main_region(self, place: str) -> tuple[str, tuple[Triple, ...]]:
+        """Return the main region of the spine that a place belongs to, with the steps that lead there."""
+
+        def compute() -> tuple[str, tuple[Triple, ...]]:
+            for region, steps in self.wholes(place).items():
+                if (region, ANATOMY + "partOf", ANATOMY + "VertebralColumn") in self.graph:
+                    return str(region), steps
+            return place, ()
+
+        return self.remember(("main region", place), compute)
+
+    def is_cord(self, structure: Term) -> bool:
+        """Say whether a structure is the cord or part of it."""
+        return ANATOMY + "SpinalCord" in self.wholes(str(structure))
+
+    def enclosed(self, place: str) -> dict[str, tuple[Triple, ...]]:
+        """Return what a place encloses and the roots that leave there, each with the triple that says so."""
+
+        def compute() -> dict[str, tuple[Triple, ...]]:
+            held = {str(x): ((place, ENCLOSES, x),) for x in self.graph.objects(place, ENCLOSES)}
+            first, last = self.extent(place)
+            levels = list(self.levels.values())[self.rank(first) : self.rank(last) + 1]
+            roots = {
+                str(root): ((root, EXITS_AT, level), *(self.wholes(level)[place] if level != place else ()))
+                for level in levels
+                for root in self.graph.subjects(EXITS_AT, level)
+            }
+            return {**held, **roots}
+
+        return self.remember(("enclosed", place), compute)
+
+    def courses(self, code: str) -> dict[Term, tuple[Triple, ...]]:
+        """Return the structures that the pathways of a study run through, each with the way there."""
+        return self.remember(("courses", code), lambda: _COURSE.reach(self.graph, code))
+
+    def denied_by(self, code: str) -> dict[str, tuple[Triple, ...]]:
+        """Return the conditions whose absence a code states, each with the steps that lead there."""
+        return self.remember(("denied", code), lambda: self._inherited(code, COV + "statesAbsenceOf"))
+
+    def excluded_by(self, code: str) -> dict[str, tuple[Triple, ...]]:
+        """Return the codes that a code excludes, each with the steps that lead there."""
+        return self.remember(("excluded", code), lambda: self._inherited(code, COV + "excludes1"))
+
+    def surgical_sites(self, code: str) -> dict[str, tuple[Triple, ...]]:
+        """Return where an operation or disorder of a code is, each place with the steps that lead there."""
+        return self.remember(("surgical", code), lambda: self._inherited(code, COV + "surgicalSite"))
+
+    def _inherited(self, code: str, predicate: str) -> dict[str, tuple[Triple, ...]]:
+        found: dict[str, tuple[Triple, ...]] = {}
+        for cls, steps in self.ancestors(code).items():
+            for value in self.graph.objects(cls, predicate):
+                found.setdefault(str(value), (*steps, (cls, predicate, value)))
+        return found
+
+    def validity(self, code: str, day: date) -> tuple[str, tuple[Triple, ...]]:
+        """Return the validity of a code on a date of service, with the triples that bound it."""
+        start, end = (self.graph.value(code, COV + name) for name in ("billableFrom", "billableUntil"))
+        first, last = (_as_day(value) for value in (start, end))
+        if first is not None and day < first:
+            return "NotYetValidCode", ((code, COV + "billableFrom", start or ""),)
+        if last is not None and day >= last:
+            return "ExpiredCode", ((code, COV + "billableUntil", end or ""),)
+        if first is None and code.startswith(ICD10CM):
+            plain = local_name(code).replace(".", "")
+            return ("ValidCode" if self.release.get(plain) else "HeaderCode"), ()
+        return "ValidCode", ()
+
+    @cached_property
+    def combinations(self) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+        """Return the rules by which facts together state another: rule, facts, and what they state."""
+        return tuple(
+            (str(s), tuple(str(part) for part in self.graph.objects(s, COV + "combines")), whole)
+            for s in self.graph.subjects(TYPE, COV + "Rule")
+            if (whole := self.graph.iri(s, COV + "establishes"))
+        )
+
+    def remember(self, key: tuple[str, ...], compute: Callable[[], _T]) -> _T:
+        """Return what follows from the knowledge alone, computed at most once."""
+        memo: dict[tuple[str, ...], _T] = self.memo  # type: ignore[attr-defined]
+        if key not in memo:
+            memo[key] = compute()
+        return memo[key]
+
+
+def find_root() -> Path:
+    """Return the folder that holds `ontology/` and `shapes/`: the checkout, or the installed package."""
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent, here / "knowledge"):
+        if (folder / "ontology" / "coverage.ttl").is_file() and (folder / "shapes").is_dir():
+            return folder
+    raise KnowledgeError(str(here), "neither ontology nor shapes are beside the package", "install coverpath again")
+
+
+def knowledge_files(root: Path) -> list[Path]:
+    """Return the files that determine every answer, in a fixed order."""
+    turtle = [path for folder in ("ontology", "shapes") for path in (root / folder).rglob("*.ttl")]
+    return sorted((*turtle, root / "ontology/codes/icd10cm-release.txt"))
+
+
+@cache
+def load_knowledge(root: Path | None = None) -> Knowledge:
+    """Read ontology and shapes.
+
+    Raises a KnowledgeError for anything in them by which no claim should be judged.
+    """
+    root = root or find_root()
+    digest = hashlib.sha256()
+    triples: list[Triple] = []
+    for path in knowledge_files(root):
+        name = path.relative_to(root).as_posix()
+        digest.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        if path.suffix == ".ttl":
+            try:
+                triples.extend(read(path, name))
+            except SyntaxError as error:
+                raise KnowledgeError(name, f"this is not Turtle: {error}", "correct the file") from error
+    return build(Graph(triples), digest.hexdigest(), root)
+
+
+def build(graph: Graph, hash: str, root: Path) -> Knowledge:
+    """Make knowledge of a graph: read criteria, clauses, editions, policies, guidelines and edits."""
+    clauses = [s for kind in CLAUSE_KINDS for s in graph.subjects(TYPE, COV + kind) if isinstance(s, str)]
+    edits = [s for s in graph.subjects(TYPE, COV + "Edit") if isinstance(s, str)]
+    criteria = read_criteria(graph, [*clauses, *edits])
+    return Knowledge(
+        graph=graph,
+        hash=hash,
+        policies={d.id: d for d in _documents(graph, "Policy", criteria)},
+        guidelines=tuple(_documents(graph, "Guideline", criteria)),
+        edits=tuple(
+            Edit(criteria[iri], _effect(graph, iri)) for iri in edits if graph.value(iri, COV + "inEdition") is None
+        ),
+        criteria=criteria,
+        root=root,
+    )
+
+
+def _effect(graph: Graph, iri: str) -> str:
+    effect = graph.iri(iri, COV + "effect")
+    if effect is None:
+        raise IncompleteCriterionError(local_name(iri), "the edit has no effect", "write `cov:effect cov:StopsLine`")
+    return local_name(effect)
+
+
+def _documents(graph: Graph, kind: str, criteria: Mapping[str, Criterion]) -> Iterator[Document]:
+    for iri in sorted(s for s in graph.subjects(TYPE, COV + kind) if isinstance(s, str)):
+        editions = [s for s in graph.subjects(COV + "ofPolicy", iri) if (s, TYPE, COV + "Edition") in graph]
+        payers = [p for p in graph.objects(iri, COV + "ofPayer") if isinstance(p, str)]
+        identifier = graph.text(iri, NOTATION)
+        if not identifier or not editions:
+            raise KnowledgeError(
+                local_name(iri), "a policy or guideline has an identifier and an edition", "see CONTRIBUTING.md"
+            )
+        yield Document(
+            iri=iri,
+            id=identifier,
+            label=graph.text(iri, LABEL) or identifier,
+            payers=tuple(graph.text(p, NOTATION) or local_name(p) for p in payers),
+            editions=tuple(
+                sorted((_edition(graph, e, criteria) for e in editions), key=lambda e: e.start or date.min)
+            ),
+        )
+
+
+def _edition(graph: Graph, iri: Term, criteria: Mapping[str, Criterion]) -> Edition:
+    clauses = [s for s in graph.subjects(COV + "inEdition", iri) if isinstance(s, str)]
+    return Edition(
+        iri=str(iri),
+        name=graph.text(iri, COV + "editionName") or local_name(str(iri)),
+        start=_day(graph, iri, "effectiveFrom"),
+        end=_day(graph, iri, "effectiveUntil"),
+        clauses=tuple(sorted((_clause(graph, c, criteria) for c in clauses), key=lambda c: (c.order, c.iri))),
+    )
+
+
+def _day(graph: Graph, iri: Term, name: str) -> date | None:
+    return _as_day(graph.value(iri, COV + name))
+
+
+def _as_day(term: Term | None) -> date | None:
+    value = value_of(term) if isinstance(term, Literal) else None
+    return value.date() if isinstance(value, datetime) else value if isinstance(value, date) else None
+
+
+def _clause(graph: Graph, iri: str, criteria: Mapping[str, Criterion]) -> Clause:
+    kind = next(kind for kind in CLAUSE_KINDS if (iri, TYPE, COV + kind) in graph)
+    concerns = graph.iri(iri, COV + "concerns")
+    status = local_name(graph.iri(iri, COV + "sourceStatus") or "")
+    if not status:
+        raise IncompleteCriterionError(
+            local_name(iri), "the clause does not say how its wording is known", "write `cov:sourceStatus cov:seen`"
+        )
+    is_edit = (iri, TYPE, COV + "Edit") in graph
+    return Clause(
+        criterion=criteria[iri],
+        kind=kind,
+        concerns=criteria[concerns] if concerns else None,
+        order=int(graph.text(iri, COV + "order") or 0),
+        restored_by=tuple(r for r in graph.objects(iri, COV + "restoredBy") if isinstance(r, str)),
+        reason=graph.iri(iri, COV + "reason") or "",
+        source_status=status,
+        verified=(COV + status, COV + "isUnverified", Literal("true", _BOOLEAN)) not in graph,
+        effect=_effect(graph, iri) if is_edit else "",
+    )
+
+
+_COURSE = Sequence(
+    (Step(COV + "modality"), Step(MONITORING + "monitors"), Step(MONITORING + "runsThrough"))
+)
+_UP = Repeat(Step(SUBCLASS_OF), 0)
+_OUT = Repeat(Step(ANATOMY + "partOf"), 0)
+_BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"
+
+
+def icd10cm(code: str) -> str:
+    """Return the public IRI of an ICD-10-CM code, dotted or not."""
+    plain = code.replace(".", "")
+    return ICD10CM + (f"{plain[:3]}.{plain[3:]}" if len(plain) > 3 else plain)
+
+
+__all__ = ["Clause", "Document", "Edit", "Edition", "Knowledge", "build", "find_root", "load_knowledge"]

@@ -1,0 +1,73 @@
+"""Terms of RDF as plain values, and the names that the engine itself uses."""
+
+from typing import NamedTuple
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDFS = "http://www.w3.org/2000/01/rdf-schema#"
+OWL = "http://www.w3.org/2002/07/owl#"
+SH = "http://www.w3.org/ns/shacl#"
+SKOS = "http://www.w3.org/2004/02/skos/core#"
+XSD = "http://www.w3.org/2001/XMLSchema#"
+PROV = "http://www.w3.org/ns/prov#"
+COV = "https://w3id.org/coverpath/coverage#"
+ANATOMY = "https://w3id.org/coverpath/anatomy#"
+CONDITION = "https://w3id.org/coverpath/condition#"
+MONITORING = "https://w3id.org/coverpath/monitoring#"
+CLAIMS = "https://w3id.org/coverpath/claims/"
+ICD10CM = "http://purl.bioontology.org/ontology/ICD10CM/"
+CPT = "http://purl.bioontology.org/ontology/CPT/"
+HCPCS = "http://purl.bioontology.org/ontology/HCPCS/"
+
+PREFIXES = {
+    "anatomy": ANATOMY,
+    "condition": CONDITION,
+    "cov": COV,
+    "cpt": CPT,
+    "hcpcs": HCPCS,
+    "icd10cm": ICD10CM,
+    "monitoring": MONITORING,
+    "owl": OWL,
+    "prov": PROV,
+    "rdf": RDF,
+    "rdfs": RDFS,
+    "sh": SH,
+    "skos": SKOS,
+    "xsd": XSD,
+}
+
+
+class Literal(NamedTuple):
+    """A literal by its lexical form: two that are written differently are different terms."""
+
+    value: str
+    datatype: str = XSD + "string"
+    language: str = ""
+
+
+class Blank(NamedTuple):
+    """A blank node, known by its label within one document."""
+
+    label: str
+
+
+TYPE = RDF + "type"
+
+Term = str | Literal | Blank  # an IRI is a plain string
+Triple = tuple[Term, str, Term]
+
+
+def local_name(iri: str) -> str:
+    """Return what stands after the last `#` or `/` of an IRI."""
+    return iri[max(iri.rfind("#"), iri.rfind("/")) + 1 :]
+
+
+def written(term: Term) -> str:
+    """Write a term as JSON carries it: an IRI bare, any other as N-Triples writes it."""
+    if isinstance(term, str):
+        return term
+    if isinstance(term, Blank):
+        return f"_:{term.label}"
+    text = term.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    if term.language:
+        return f'"{text}"@{term.language}'
+    return f'"{text}"' if term.datatype == XSD + "string" else f'"{text}"^^<{term.datatype}>'
