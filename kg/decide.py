@@ -55,6 +55,13 @@ class Change(NamedTuple):
     facts: tuple[Atom, ...]
 
 
+class Ground(NamedTuple):
+    """One way in which a clause denies a line by itself: leaves that together suffice, none of them idle."""
+
+    clause: str
+    leaves: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The decision of a line under one posture, and why."""
@@ -63,7 +70,7 @@ class Decision:
     decision: str
     because: tuple[str, ...]
     reason: str = ""
-    grounds: tuple[tuple[str, ...], ...] = ()
+    grounds: tuple[Ground, ...] = ()
     caveats: tuple[Outcome, ...] = ()
     missing: tuple[Atom, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -179,6 +186,7 @@ def _case(
     )
 
 
+UNLESS = "-unless-restored"
 LINE = "https://w3id.org/coverpath/line#"
 CONTINUOUS, BASE = LINE + "continuous", LINE + "base-approved"
 COVERED, NOT_EXCLUDED, PERFORMED, DOCUMENTED, PAYABLE = (
@@ -217,7 +225,7 @@ def _restorable(clause: Clause, clauses: Mapping[str, Clause], judge: Callable[[
         return outcome
     label = f"{clause.criterion.label}, unless restored"
     criterion = replace(
-        clause.criterion, iri=f"{clause.iri}-unless-restored", kind="unless", label=label, parts=(), path=None
+        clause.criterion, iri=clause.iri + UNLESS, kind="unless", label=label, parts=(), path=None
     )
     return joined(criterion, outcome.focus, (outcome, *restorers))
 
@@ -318,7 +326,7 @@ def _without(root: Outcome, clauses: set[str]) -> Outcome:
     """Return the root as if some clauses were not written."""
 
     def keep(outcome: Outcome) -> bool:
-        return outcome.criterion.iri.removesuffix("-unless-restored") not in clauses
+        return outcome.criterion.iri.removesuffix(UNLESS) not in clauses
 
     groups = []
     for outcome in root.parts:
@@ -330,7 +338,7 @@ def _without(root: Outcome, clauses: set[str]) -> Outcome:
 
 def _because(case: LineCase, decision: str, posture: str) -> Iterator[str]:
     """Yield the clauses that decided: each that defeats, each that covers, or each that is open."""
-    for outcome in case.root.parts:
+    for outcome in _exclusions_first(case.root):
         name = outcome.criterion.iri
         for part in outcome.parts:
             bad = part.met if name == NOT_EXCLUDED else part.refuted
@@ -341,7 +349,7 @@ def _because(case: LineCase, decision: str, posture: str) -> Iterator[str]:
                 or (decision == APPROVE and name == COVERED and good)
                 or (decision == PEND and not good and not (name == COVERED and outcome.met))
             ):
-                yield part.criterion.iri.removesuffix("-unless-restored")
+                yield part.criterion.iri.removesuffix(UNLESS)
     if decision == APPROVE and posture == ADVISORY and not case.root.met:
         yield from (item.clause.iri for item in case.guidance if item.stance == "recommends")
 
@@ -358,14 +366,26 @@ def _reason(case: LineCase, because: tuple[str, ...], posture: str) -> str:
     return first.reason if first and first.reason else COV + "NotMedicallyNecessary"
 
 
-def _grounds(case: LineCase, decision: str, posture: str) -> tuple[tuple[str, ...], ...]:
-    """Return every minimal set of leaves that establishes a denial by itself; an appeal must beat each."""
+def _grounds(case: LineCase, decision: str, posture: str) -> tuple[Ground, ...]:
+    """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
     if decision != DENY:
         return ()
     order = {leaf.criterion.iri: i for i, leaf in enumerate(case.root.leaves())}
-    hard = (o for o in case.root.parts if o.criterion.iri != DOCUMENTED or posture == FINAL)
-    sets = any_of(sets_for(outcome, False, ground) for outcome in hard)
-    return tuple(tuple(sorted(one, key=order.__getitem__)) for one in sets)
+    found = []
+    for outcome in _exclusions_first(case.root):
+        if outcome.criterion.iri == DOCUMENTED and posture != FINAL:
+            continue
+        by_itself = [outcome] if outcome.criterion.iri == COVERED else outcome.parts
+        for part in by_itself:
+            denies = outcome.criterion.iri == NOT_EXCLUDED
+            name = part.criterion.iri.removesuffix(UNLESS)
+            for one in sets_for(part, denies, ground):
+                found.append(Ground(name, tuple(sorted(one, key=order.__getitem__))))
+    return tuple(found)
+
+
+def _exclusions_first(root: Outcome) -> list[Outcome]:
+    return sorted(root.parts, key=lambda outcome: outcome.criterion.iri != NOT_EXCLUDED)
 
 
 def _caveats(case: LineCase) -> Iterator[Outcome]:
@@ -425,15 +445,18 @@ class _Changes:
             if atom.status in ("present", "met")
         )
         if decision == APPROVE:
-            leaves = {leaf.criterion.iri for caveat in _caveats(self.case) for leaf in caveat.leaves()}
-            asked = (a for caveat in _caveats(self.case) for leaf in caveat.leaves() for a in self.asked(leaf))
-            open_leaves = dict.fromkeys((*(a for a in open_leaves if a.leaf in leaves), *asked))
+            groups = {part: outcome for outcome in self.case.root.parts for part in outcome.parts}
+            settled = (
+                self.sets(caveat, groups[caveat].criterion.iri != NOT_EXCLUDED) for caveat in _caveats(self.case)
+            )
+            open_leaves = dict.fromkeys(
+                atom._replace(status="present") if not atom.is_field else atom
+                for sets in settled
+                for one in sets
+                for atom in one
+            )
         order = {leaf.criterion.iri: i for i, leaf in enumerate(self.case.root.leaves())}
         return tuple(sorted(open_leaves, key=lambda atom: (order.get(atom.leaf, -1), atom)))
-
-    def asked(self, leaf: Outcome) -> Iterator[Atom]:
-        for one in self.atom(leaf, True):
-            yield from (one if not (leaf.met or leaf.refuted) else ())
 
     def sets(self, outcome: Outcome, positive: bool) -> Sets[Atom]:
         return sets_for(outcome, positive, self.atom, self.consistent)

@@ -6,13 +6,13 @@ from itertools import groupby
 from typing import Any
 
 from kg.check import ALERT, Hit
-from kg.decide import APPROVE, COVERED, DENY, NOT_EXCLUDED, POSTURES, Atom, Decision, Guidance, Judged, LineCase
+from kg.decide import APPROVE, COVERED, DENY, NOT_EXCLUDED, POSTURES, UNLESS, Atom, Decision, Guidance, Judged, LineCase
 from kg.evaluate import Outcome
 from kg.knowledge import Document, Edition, Knowledge
 from kg.load import Claim
 from kg.reason import Reasoned
 from kg.shapes import Witness
-from kg.terms import ANATOMY, COV, Blank, Literal, Term, Triple, local_name, written
+from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Literal, Term, Triple, local_name, written
 
 NOTICE = "A recommendation: a person decides, and only a person may deny care."
 
@@ -76,7 +76,7 @@ class Teller:
             "decisions": {name: judged.decisions[name].decision for name in POSTURES},
             "because": list(decision.because),
             **({"reason": self.knowledge.notation(decision.reason)} if decision.reason else {}),
-            "grounds": [list(one) for one in decision.grounds],
+            "grounds": [{"clause": one.clause, "criteria": list(one.leaves)} for one in decision.grounds],
             "missing": [self.missing(atom) for atom in decision.missing],
             "caveats": [self.caveat(outcome) for outcome in decision.caveats],
             "assumptions": list(self.assumptions(case, decision)),
@@ -187,29 +187,23 @@ class Teller:
             told: dict[str, None] = {}
             for triple in witness:
                 fact = self.why.get(triple)
-                if fact and local_name(fact.rule) in WALKS:
-                    told.update(dict.fromkeys(self.sentences(fact.premises)))
+                told.update(dict.fromkeys(self.sentences(fact.premises if fact and fact.premises else (triple,))))
+                if fact and local_name(fact.rule) in CONCLUSIONS:
                     told[self.sentence(triple)] = None
-                elif fact and fact.premises:
-                    told.update(dict.fromkeys(self.sentences(fact.premises)))
-                else:
-                    told.update(dict.fromkeys(self.sentences((triple,))))
             yield "; ".join(told)
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
         """Yield sentences for triples; steps of one kind that follow on each other are told as one walk."""
-        told = [t for t in triples if t[1] not in SILENT]
         steps: list[list[Triple]] = []
-        for triple in told:
+        for triple in triples:
+            if triple[1] in SILENT:
+                continue
             if steps and triple[1] == steps[-1][-1][1] and triple[0] == steps[-1][-1][2]:
                 steps[-1].append(triple)
             else:
                 steps.append([triple])
         for walk in steps:
-            if walk[0][1] == COV + "status":
-                continue
-            first = self.sentence(walk[0])
-            yield first + "".join(f", then {self.name(o)}" for _, _, o in walk[1:])
+            yield self.sentence(walk[0]) + "".join(f", then {self.name(o)}" for _, _, o in walk[1:])
 
     def sentence(self, triple: Triple) -> str:
         """Return one triple in words."""
@@ -217,7 +211,18 @@ class Teller:
         if p == COV + "concept":
             shown = self.knowledge.notation(str(self.graph.iri(s, COV + "status")))
             return f"{self.name(o)} is recorded as {shown}" if self.is_recorded(s) else f"{self.name(o)} is {shown}"
-        return f"{self.name(s)} {self.knowledge.label(p)} {self.name(o)}"
+        if p == COV + "cordPosition":
+            return f"{self.name(s)} {self.knowledge.label(p)} {self.knowledge.label(o)}{self.left_there(s, o)}"
+        verb = VERBS.get(p) or self.knowledge.label(p)
+        return f"{self.name(s).partition(' (')[0]} {verb} {self.name(o)}"
+
+    def left_there(self, site: Term, position: Term) -> str:
+        """Return what the canal holds where the cord has ended."""
+        if position != COV + "BelowCord":
+            return ""
+        level = str(self.graph.iri(site, COV + "level"))
+        held = [x for x in self.graph.objects(level, ANATOMY + "encloses") if not self.knowledge.is_cord(x)]
+        return f", {' and '.join(map(self.name, held))} only" if held else ""
 
     def is_recorded(self, node: Term) -> bool:
         """Say whether a finding is a fact that the claim lists."""
@@ -303,17 +308,16 @@ class Teller:
             for iri in decision.because:
                 if not any(leaf.refuted for leaf in self._leaves(case, iri)):
                     yield f"{self.clause_name(case, iri)}: undocumented, and counted against the line"
-        if self.graph.value(f"{self.determination.claim.iri}#operation", COV + "conusLevel") is None:
+        if any(local_name(fact.rule) == "rule-belowCord" for fact in self.determination.reasoned.derived):
             cord = self.knowledge.graph.iri(ANATOMY + "SpinalCord", ANATOMY + "endsAtLatest")
-            if cord and self.graph.objects(f"{self.determination.claim.iri}#operation", COV + "site"):
-                yield f"the cord ends no lower than {self.knowledge.notation(cord)}, as imaging does not show otherwise"
+            yield f"the cord ends no lower than {self.knowledge.notation(cord or '')}: imaging does not show otherwise"
 
     def _leaves(self, case: LineCase, iri: str) -> list[Outcome]:
         return [
             leaf
             for outcome in case.root.parts
             for part in outcome.parts
-            if part.criterion.iri.removesuffix("-unless-restored") == iri
+            if part.criterion.iri.removesuffix(UNLESS) == iri
             for leaf in part.leaves()
         ]
 
@@ -371,7 +375,7 @@ class Teller:
                         yield self._conflict(number, "guideline-opposes--policy-covers", outcome, item)
 
     def _conflict(self, number: int, kind: str, outcome: Outcome, item: Guidance) -> dict[str, Any]:
-        policy = outcome.criterion.iri.removesuffix("-unless-restored")
+        policy = outcome.criterion.iri.removesuffix(UNLESS)
         return {
             "kind": kind,
             "line": number,
@@ -383,10 +387,15 @@ class Teller:
         }
 
 
-WALKS = {f"rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk", "exposure")}
+CONCLUSIONS = {f"rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 SILENT = {
-    COV + name for name in ("ofClaim", "finding", "procedure", "diagnosis", "operation", "site", "exposure", "atSite")
+    COV + name
+    for name in (
+        *("ofClaim", "finding", "procedure", "diagnosis", "operation", "site", "exposure", "atSite", "status"),
+        *("baseLine", "number"),
+    )
 }
+VERBS = {TYPE: "is", RDFS + "subClassOf": "is a kind of"}
 QUESTIONS = {
     "operation.procedures": "Which procedures were performed?",
     "operation.procedures.levels": "Which levels were operated on?",
