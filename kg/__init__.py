@@ -1,7 +1,7 @@
 """Coverpath's engine: a claim in, a determination with its path out.
 
-    claim = kg.read_claim("claim.json")
-    kg.determine(claim, kg.load_knowledge()).to_dict()
+claim = kg.read_claim("claim.json")
+kg.determine(claim, kg.load_knowledge()).to_dict()
 """
 
 from kg.decide import ADVISORY, POSTURES, decide
@@ -12,9 +12,7 @@ from kg.load import Claim, parse_claim, read_claim
 from kg.reason import reason
 
 
-def determine(
-    claim: Claim, knowledge: Knowledge, policy: str | None = None, posture: str = ADVISORY
-) -> Determination:
+def determine(claim: Claim, knowledge: Knowledge, policy: str | None = None, posture: str = ADVISORY) -> Determination:
     """Determine a claim under the edition of a policy that is in force on its date of service.
 
     `policy` goes before the claim's own policy, and that before its payer's. Raises ClaimError where no policy or

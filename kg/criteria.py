@@ -64,21 +64,21 @@ class Criterion:
 
 JOINS = {SH + "and": "and", SH + "or": "or", SH + "not": "not"}
 
-FACT_LEAF = f"""
-<{{iri}}.met> a sh:NodeShape ; sh:property <{{iri}}.met.finding> .
-<{{iri}}.met.finding> a sh:PropertyShape ; sh:path {{findings}} ;
-    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{{iri}}.present> .
-<{{iri}}.present> a sh:NodeShape ; sh:property <{{iri}}.present.concept> , <{{iri}}.present.status>{{in_region}} .
-<{{iri}}.present.concept> a sh:PropertyShape ; sh:hasValue <{{concept}}> ;
+FACT_LEAF = """
+<{iri}.met> a sh:NodeShape ; sh:property <{iri}.met.finding> .
+<{iri}.met.finding> a sh:PropertyShape ; sh:path {findings} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{iri}.present> .
+<{iri}.present> a sh:NodeShape ; sh:property <{iri}.present.concept> , <{iri}.present.status>{in_region} .
+<{iri}.present.concept> a sh:PropertyShape ; sh:hasValue <{concept}> ;
     sh:path ( [ sh:alternativePath ( rdf:type cov:concept ) ] [ sh:zeroOrMorePath rdfs:subClassOf ] ) .
-<{{iri}}.present.status> a sh:PropertyShape ; sh:path cov:status ; sh:hasValue cov:Present .
-<{{iri}}.refuted> a sh:NodeShape ; sh:property <{{iri}}.refuted.finding> .
-<{{iri}}.refuted.finding> a sh:PropertyShape ; sh:path {{findings}} ;
-    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{{iri}}.absent> .
-<{{iri}}.absent> a sh:NodeShape ; sh:property <{{iri}}.absent.concept> , <{{iri}}.absent.status>{{around_region}} .
-<{{iri}}.absent.concept> a sh:PropertyShape ; sh:hasValue <{{concept}}> ;
+<{iri}.present.status> a sh:PropertyShape ; sh:path cov:status ; sh:hasValue cov:Present .
+<{iri}.refuted> a sh:NodeShape ; sh:property <{iri}.refuted.finding> .
+<{iri}.refuted.finding> a sh:PropertyShape ; sh:path {findings} ;
+    sh:qualifiedMinCount 1 ; sh:qualifiedValueShape <{iri}.absent> .
+<{iri}.absent> a sh:NodeShape ; sh:property <{iri}.absent.concept> , <{iri}.absent.status>{around_region} .
+<{iri}.absent.concept> a sh:PropertyShape ; sh:hasValue <{concept}> ;
     sh:path ( cov:concept [ sh:zeroOrMorePath [ sh:inversePath rdfs:subClassOf ] ] ) .
-<{{iri}}.absent.status> a sh:PropertyShape ; sh:path cov:status ; sh:hasValue cov:Absent .
+<{iri}.absent.status> a sh:PropertyShape ; sh:path cov:status ; sh:hasValue cov:Absent .
 """
 IN_REGION = f"""
 <{{iri}}.present.region> a sh:PropertyShape ; sh:hasValue <{{region}}> ;
@@ -142,8 +142,6 @@ PREFIXES = f"""@prefix cov: <{COV}> .
 """
 FINDINGS = "[ sh:alternativePath ( cov:finding ( cov:ofClaim cov:finding ) ) ]"
 LIMITS = ("minInclusive", "minExclusive", "maxInclusive", "maxExclusive")
-
-
 
 
 def _fact(graph: Graph, iri: str) -> str:
@@ -233,13 +231,17 @@ def parts_of(graph: Graph, iri: str) -> tuple[str, list[str]]:
     concerns = graph.iri(iri, COV + "concerns")
     if len(kinds) + len(joins) > 1:
         raise UnsupportedShapeError(
-            local_name(iri), "a criterion either tests or joins, and joins in one way", "name a criterion of its own for the rest"
+            local_name(iri),
+            "a criterion either tests or joins, and joins in one way",
+            "name a criterion of its own for the rest",
         )
     strange = [p for p in graph.predicates(iri) if p.startswith(SH) and p not in _TERMS_OF_LEAVES and p not in JOINS]
     if strange:
         name = strange[0][len(SH) :]
         known = [t[len(SH) :] for t in (*_TERMS_OF_LEAVES, *JOINS)]
-        raise UnsupportedShapeError(local_name(iri), f"`sh:{name}` has no meaning in a criterion", nearest(name, known, "drop it"))
+        raise UnsupportedShapeError(
+            local_name(iri), f"`sh:{name}` has no meaning in a criterion", nearest(name, known, "drop it")
+        )
     if kinds:
         inner = graph.iri(iri, SH + "node") if kinds[0] in ("EveryLeaf", "SomeLeaf") else None
         return kinds[0], [inner] if inner else []
@@ -260,7 +262,9 @@ def parts_of(graph: Graph, iri: str) -> tuple[str, list[str]]:
         return "and", [concerns]
     if not graph.predicates(iri):
         raise DanglingReferenceError(local_name(iri), "the criterion does not exist", "correct the name or write it")
-    raise IncompleteCriterionError(local_name(iri), "the criterion neither tests nor joins", "give it a kind of leaf or a join")
+    raise IncompleteCriterionError(
+        local_name(iri), "the criterion neither tests nor joins", "give it a kind of leaf or a join"
+    )
 
 
 def _in_order(graph: Graph, roots: Iterable[str]) -> list[str]:
@@ -272,7 +276,9 @@ def _in_order(graph: Graph, roots: Iterable[str]) -> list[str]:
             return
         if iri in above:
             circle = " -> ".join(map(local_name, (*above[above.index(iri) :], iri)))
-            raise CircularReferenceError(local_name(iri), f"the criterion refers to itself: {circle}", "break the circle")
+            raise CircularReferenceError(
+                local_name(iri), f"the criterion refers to itself: {circle}", "break the circle"
+            )
         try:
             parts = parts_of(graph, iri)[1]
         except DanglingReferenceError as error:
@@ -341,7 +347,9 @@ def _refuse_vacuous(criterion: Criterion) -> None:
         for side, shape in (("met", criterion.met), ("refuted", criterion.refuted)):
             if shape and shape.holds(nothing, COV + "nothing"):
                 raise VacuousLeafError(
-                    local_name(criterion.iri), f"the leaf is {side} where nothing is known", "ask for a value along a path"
+                    local_name(criterion.iri),
+                    f"the leaf is {side} where nothing is known",
+                    "ask for a value along a path",
                 )
 
 

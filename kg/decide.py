@@ -121,7 +121,8 @@ def decide(
     claim: Claim, reasoned: Reasoned, knowledge: Knowledge, edition: Edition
 ) -> tuple[tuple[Judged, ...], tuple[Hit, ...]]:
     """Decide every line under every posture; base lines first, then the lines added to them."""
-    run, known = Run(reasoned.graph), {}
+    run = Run(reasoned.graph)
+    known: Known = {}
     hits = check(claim, knowledge, edition, run, known)
     added = {node: bases for _, node, _ in claim.lines if (bases := _bases(reasoned, node))}
     judged: dict[str, Judged] = {}
@@ -129,13 +130,13 @@ def decide(
         cases, decisions = {}, {}
         shared = None
         for posture in POSTURES:
-            bases = [judged[base] for base in added.get(node, ()) if base in judged]
-            if shared is None or bases:
-                facts = with_facts(reasoned, _decided(bases, posture))
-                here = (Run(facts.graph), {}) if bases else (run, known)
+            decided_bases = [judged[base] for base in added.get(node, ()) if base in judged]
+            if shared is None or decided_bases:
+                facts = with_facts(reasoned, decided(decided_bases, posture))
+                here = (Run(facts.graph), {}) if decided_bases else (run, known)
                 shared = _case(number, node, code, knowledge, edition, claim, hits, *here)
             cases[posture] = shared
-            decisions[posture] = _decision(shared, posture, {base.node: base for base in bases}, knowledge)
+            decisions[posture] = _decision(shared, posture, {base.node: base for base in decided_bases}, knowledge)
         judged[node] = Judged(number, node, code, cases, decisions)
     return tuple(judged[node] for _, node, _ in claim.lines), hits
 
@@ -144,7 +145,7 @@ def _bases(reasoned: Reasoned, line: str) -> tuple[str, ...]:
     return tuple(str(base) for base in reasoned.graph.objects(line, COV + "baseLine"))
 
 
-def _decided(bases: Iterable[Judged], posture: str) -> Iterator[Derived]:
+def decided(bases: Iterable[Judged], posture: str) -> Iterator[Derived]:
     """Yield the decisions of base lines that are settled; one that pends says nothing yet."""
     for base in bases:
         decision = base.decisions[posture].decision
@@ -224,9 +225,7 @@ def _restorable(clause: Clause, clauses: Mapping[str, Clause], judge: Callable[[
     if not restorers:
         return outcome
     label = f"{clause.criterion.label}, unless restored"
-    criterion = replace(
-        clause.criterion, iri=clause.iri + UNLESS, kind="unless", label=label, parts=(), path=None
-    )
+    criterion = replace(clause.criterion, iri=clause.iri + UNLESS, kind="unless", label=label, parts=(), path=None)
     return joined(criterion, outcome.focus, (outcome, *restorers))
 
 
@@ -296,9 +295,7 @@ def _doubts(case: LineCase, posture: str, decision: str) -> Iterator[str]:
     if unverified:
         kept = [iri for iri in case.clauses if iri not in unverified]
         without = _without(case.root, unverified)
-        mentioned = case.continuous or any(
-            case.clauses[iri].kind in (*COVERAGE, *EXCLUSION) for iri in kept
-        )
+        mentioned = case.continuous or any(case.clauses[iri].kind in (*COVERAGE, *EXCLUSION) for iri in kept)
         if not mentioned or settle(without, posture, case.supported) != decision:
             yield from sorted(unverified)
     conflicting = list(dict.fromkeys(o.criterion.iri for o in case.root.leaves() if o.met and o.refuted))
@@ -375,7 +372,8 @@ def _grounds(case: LineCase, decision: str, posture: str) -> tuple[Ground, ...]:
     for outcome in _exclusions_first(case.root):
         if outcome.criterion.iri == DOCUMENTED and posture != FINAL:
             continue
-        by_itself = [outcome] if outcome.criterion.iri == COVERED else outcome.parts
+        together = outcome.criterion.iri == COVERED and len(outcome.parts) > 1
+        by_itself = (outcome,) if together else outcome.parts
         for part in by_itself:
             denies = outcome.criterion.iri == NOT_EXCLUDED
             name = part.criterion.iri.removesuffix(UNLESS)
@@ -439,10 +437,7 @@ class _Changes:
         if decision == DENY and not (self.posture == FINAL and not _hard(self.case)):
             return ()
         open_leaves = dict.fromkeys(
-            atom
-            for change in self.all(decision)
-            for atom in change.facts
-            if atom.status in ("present", "met")
+            atom for change in self.all(decision) for atom in change.facts if atom.status in ("present", "met")
         )
         if decision == APPROVE:
             groups = {part: outcome for outcome in self.case.root.parts for part in outcome.parts}

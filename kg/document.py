@@ -57,7 +57,9 @@ def read_document(data: bytes, format: str, context: Mapping[str, Any]) -> Docum
     Raises ClaimError where the bytes are not of the format or state anything but fields of a claim.
     """
     if len(data) > MAX_BYTES:
-        raise ClaimError([Fault("document", f"the document has more than {MAX_BYTES:,} bytes", "send one claim at a time")])
+        raise ClaimError(
+            [Fault("document", f"the document has more than {MAX_BYTES:,} bytes", "send one claim at a time")]
+        )
     if format not in FORMATS:
         raise ClaimError([Fault("document", f"`{format}` is not a format of claims", f"use {', '.join(FORMATS)}")])
     fields = fields_of(context)
@@ -126,13 +128,15 @@ def _json(data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
         if _depth(text) > MAX_DEPTH:
-            raise ClaimError([Fault("document", f"the document is nested more than {MAX_DEPTH} deep", "see the claim fields")])
+            raise ClaimError([_too_deep(MAX_DEPTH)])
         return json.loads(text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_whole, parse_float=_real)
     except UnicodeDecodeError as error:
         raise ClaimError([Fault("document", "the bytes are not UTF-8", "save the file as UTF-8")]) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise ClaimError([Fault(place, f"this is not JSON: {error.msg.lower()}", "check commas, quotes and brackets")]) from None
+        raise ClaimError(
+            [Fault(place, f"this is not JSON: {error.msg.lower()}", "check commas, quotes and brackets")]
+        ) from None
 
 
 def _whole(text: str) -> int:
@@ -156,15 +160,22 @@ def _depth(text: str) -> int:
 
 
 def _yaml(data: bytes) -> Any:
-    import yaml  # imported here: most claims are JSON, and start-up is felt
+    import yaml
 
-    class Loader(yaml.BaseLoader):  # every scalar stays text: a code 00100 is no number
+    class Loader(yaml.BaseLoader):
+        """Builds texts, lists and mappings only: a code is no number, and aliases cannot multiply."""
+
+        depth = 0
+
         def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.events.AliasEvent):
-                raise ClaimError([Fault(_mark(self.peek_event()), "YAML aliases are not read", "write the value out")])
-            if _indent(parent) > MAX_DEPTH:
-                raise ClaimError([Fault(_mark(self.peek_event()), f"nested more than {MAX_DEPTH} deep", "see the claim fields")])
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            if isinstance(event, yaml.AliasEvent):
+                raise ClaimError([Fault(_mark(event), "YAML aliases are not read", "write the value out")])
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise ClaimError([_too_deep(MAX_DEPTH)])
             node = super().compose_node(parent, index)
+            self.depth -= 1
             return node
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -177,26 +188,23 @@ def _yaml(data: bytes) -> Any:
     def _mark(event: Any) -> str:
         return f"line {event.start_mark.line + 1}, column {event.start_mark.column + 1}"
 
-    depth: dict[int, int] = {}
-
-    def _indent(parent: Any) -> int:
-        if parent is None:
-            return 0
-        return depth.setdefault(id(parent), parent.start_mark.column // 2)
-
     try:
         text = data.decode("utf-8-sig")
         if _depth(text) > MAX_DEPTH:
-            raise ClaimError([Fault("document", f"the document is nested more than {MAX_DEPTH} deep", "see the claim fields")])
-        return yaml.load(text, Loader)  # noqa: S506 - BaseLoader builds texts, lists and mappings only
+            raise ClaimError([_too_deep(MAX_DEPTH)])
+        return yaml.load(text, Loader)
     except UnicodeDecodeError as error:
         raise ClaimError([Fault("document", "the bytes are not UTF-8", "save the file as UTF-8")]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "document"
         raise ClaimError([Fault(place, "this is not YAML", "check indentation, colons and quotes")]) from None
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RecursionError, ValueError):
         raise ClaimError([Fault("document", "this is not YAML", "check indentation, colons and quotes")]) from None
+
+
+def _too_deep(limit: int) -> Fault:
+    return Fault("document", f"the document is nested more than {limit} deep", "a claim needs far less")
 
 
 def _our_jsonld(value: Any, context: Mapping[str, Any]) -> Any:
@@ -211,7 +219,7 @@ def _framed(data: bytes, format: str, context: Mapping[str, Any], fields: Mappin
     if format == "jsonld":
         data = _with_our_context(data, context)
     elif _depth(data.decode("utf-8", "replace")) > 2 * MAX_DEPTH:
-        raise ClaimError([Fault("document", f"the document is nested more than {2 * MAX_DEPTH} deep", "see the claim fields")])
+        raise ClaimError([_too_deep(2 * MAX_DEPTH)])
     try:
         triples = []
         for triple in parse(data, kinds[format], base="https://w3id.org/coverpath/claims/"):
@@ -220,7 +228,9 @@ def _framed(data: bytes, format: str, context: Mapping[str, Any], fields: Mappin
                 raise ClaimError([Fault("document", f"more than {MAX_TRIPLES:,} triples", "send one claim at a time")])
     except SyntaxError as error:
         place = f"line {error.lineno}, column {error.offset}" if error.lineno else "document"
-        help = "contexts are never fetched; name ours or write yours out" if "ontext" in str(error) else "check the syntax"
+        help = (
+            "contexts are never fetched; name ours or write yours out" if "ontext" in str(error) else "check the syntax"
+        )
         raise ClaimError([Fault(place, f"this is not {format}", help)]) from None
     return frame(triples, fields)
 
@@ -249,10 +259,18 @@ def frame(triples: list[Triple], fields: Mapping[str, Field]) -> Document:
     graph = Graph(triples)
     objects = {o for _, p, o in triples if p != TYPE}
     roots = [s for s in dict.fromkeys(s for s, _, _ in triples) if s not in objects]
-    claims = [root for root in roots if any(graph.value(root, CLAIM_TERMS + name) for name in ("id", "lines", "serviceDate"))]
+    claims = [
+        root for root in roots if any(graph.value(root, CLAIM_TERMS + name) for name in ("id", "lines", "serviceDate"))
+    ]
     if len(claims) != 1:
         raise ClaimError(
-            [Fault("document", f"the graph holds {len(claims)} claims", "give one node with `id`, `serviceDate` and `lines`")]
+            [
+                Fault(
+                    "document",
+                    f"the graph holds {len(claims)} claims",
+                    "give one node with `id`, `serviceDate` and `lines`",
+                )
+            ]
         )
     used: set[Triple] = set()
 
@@ -292,7 +310,9 @@ def frame(triples: list[Triple], fields: Mapping[str, Field]) -> Document:
 
 def _stranger(triple: Triple) -> Fault:
     s, p, o = (_short(term) for term in triple)
-    return Fault(f"triple {s} {p} {o}", "a claim states facts about itself only", "leave out what is no field of the claim")
+    return Fault(
+        f"triple {s} {p} {o}", "a claim states facts about itself only", "leave out what is no field of the claim"
+    )
 
 
 def _short(term: Term) -> str:
@@ -303,13 +323,17 @@ def _short(term: Term) -> str:
 
 def _fields(value: Any, fields: Mapping[str, Field], place: str, faults: list[Fault]) -> Document:
     if not isinstance(value, dict):
-        faults.append(Fault(place or "document", "an object with named fields belongs here", f"fields: {', '.join(fields)}"))
+        faults.append(
+            Fault(place or "document", "an object with named fields belongs here", f"fields: {', '.join(fields)}")
+        )
         return {}
     found: Document = {}
     for name, inner in value.items():
         field, spot = fields.get(name), f"{place}/{name[:80]}"
         if field is None:
-            faults.append(Fault(spot, f"`{name[:80]}` is not a field here", nearest(name, fields, f"fields: {', '.join(fields)}")))
+            faults.append(
+                Fault(spot, f"`{name[:80]}` is not a field here", nearest(name, fields, f"fields: {', '.join(fields)}"))
+            )
         elif not field.is_list:
             found[name] = _field(inner, field, spot, faults)
         elif isinstance(inner, list):
@@ -327,7 +351,7 @@ def _field(value: Any, field: Field, place: str, faults: list[Fault]) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if field.datatype == XSD + "integer":
             return str(value)
-        faults.append(Fault(place, "a text belongs here, not a number", 'write it in quotes, as "95938"'))
+        faults.append(Fault(place, "a text belongs here, not a number", "write it in quotes"))
     elif isinstance(value, str):
         faults.append(Fault(place, f"the text has more than {MAX_TEXT:,} characters", "shorten it"))
     else:

@@ -6,13 +6,27 @@ from itertools import groupby
 from typing import Any
 
 from kg.check import ALERT, Hit
-from kg.decide import APPROVE, COVERED, DENY, NOT_EXCLUDED, POSTURES, UNLESS, Atom, Decision, Guidance, Judged, LineCase
+from kg.decide import (
+    APPROVE,
+    COVERED,
+    DENY,
+    NOT_EXCLUDED,
+    PAYER,
+    POSTURES,
+    UNLESS,
+    Atom,
+    Decision,
+    Guidance,
+    Judged,
+    LineCase,
+    decided,
+)
 from kg.evaluate import Outcome
-from kg.knowledge import Document, Edition, Knowledge
+from kg.knowledge import CAUDAL, Document, Edition, Knowledge
 from kg.load import Claim
-from kg.reason import Reasoned
+from kg.reason import Reasoned, with_facts
 from kg.shapes import Witness
-from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Literal, Term, Triple, local_name, written
+from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Term, Triple, local_name, written
 
 NOTICE = "A recommendation: a person decides, and only a person may deny care."
 
@@ -35,6 +49,14 @@ class Determination:
         """Return the decision that all lines share, else `mixed` (decision rule 23)."""
         decisions = {line.decisions[self.posture].decision for line in self.lines}
         return decisions.pop() if len(decisions) == 1 else "mixed"
+
+    def facts(self, posture: str = PAYER) -> Reasoned:
+        """Return the facts of the claim, what follows from them, and the settled decisions of its base lines.
+
+        On the union of these and the ontology, any SHACL engine finds the same status for every criterion.
+        """
+        added = {str(base) for line in self.lines for base in self.reasoned.graph.objects(line.node, COV + "baseLine")}
+        return with_facts(self.reasoned, decided((line for line in self.lines if line.node in added), posture))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the determination as the public contract writes it in JSON, section 3."""
@@ -182,15 +204,30 @@ class Teller:
     # Words
 
     def leaf_words(self, outcome: Outcome) -> Iterator[str]:
-        """Yield, in words, what makes a leaf so: facts and the walk through the anatomy."""
-        for witness in self.chosen(outcome):
+        """Yield, in words, what makes a leaf so: facts and the walk through the anatomy.
+
+        A leaf that asks a criterion of several things leaves the words to what they answer.
+        """
+        for witness in () if outcome.parts else self.chosen(outcome):
             told: dict[str, None] = {}
             for triple in witness:
                 fact = self.why.get(triple)
                 told.update(dict.fromkeys(self.sentences(fact.premises if fact and fact.premises else (triple,))))
                 if fact and local_name(fact.rule) in CONCLUSIONS:
                     told[self.sentence(triple)] = None
+            if outcome.refuted and self.graph.value(outcome.focus, COV + "atSite") is not None:
+                told[self.not_there(outcome.focus)] = None
             yield "; ".join(told)
+
+    def not_there(self, exposure: Term) -> str:
+        """Return what a line monitors and what of its pathways runs through a site."""
+        line = str(exposure).partition("-at-")[0]
+        code = str(self.graph.iri(line, COV + "code"))
+        courses = self.knowledge.courses(code)
+        tracts = [x for x in courses if (str(x), TYPE, ANATOMY + "Tract") in self.graph]
+        monitored = " and ".join(map(self.name, tracts)) or "no tract of the cord"
+        there = " and ".join(map(self.name, self.graph.objects(exposure, COV + "atRisk"))) or "nothing"
+        return f"{self.knowledge.notation(code)} monitors the {monitored}; of its pathways {there} is there"
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
         """Yield sentences for triples; steps of one kind that follow on each other are told as one walk."""
@@ -203,7 +240,15 @@ class Teller:
             else:
                 steps.append([triple])
         for walk in steps:
-            yield self.sentence(walk[0]) + "".join(f", then {self.name(o)}" for _, _, o in walk[1:])
+            yield self.walked(walk) if walk[0][1] == CAUDAL else "; ".join(map(self.sentence, walk))
+
+    def walked(self, walk: list[Triple]) -> str:
+        """Return a walk along the spine in words, interspace by interspace, a long one shortened."""
+        start, end = walk[0][0], walk[-1][2]
+        passed = [self.name(o) for _, _, o in walk[:-1] if "-" in local_name(str(o))]
+        if len(passed) > LONG:
+            passed = [passed[0], f"... {len(passed) - 2} more ...", passed[-1]]
+        return f"{self.name(start)} is caudal to {', '.join((*passed, self.name(end)))}"
 
     def sentence(self, triple: Triple) -> str:
         """Return one triple in words."""
@@ -241,7 +286,7 @@ class Teller:
             if code and not term.startswith((ANATOMY, COV)):
                 return f"{code} ({self.knowledge.label(term)})"
             return code if code and term.startswith(ANATOMY) and "-" in code else self.knowledge.label(term)
-        return term.value if isinstance(term, Literal) else "something" if isinstance(term, Blank) else str(term)
+        return "something" if isinstance(term, Blank) else term.value
 
     def question(self, outcome: Outcome) -> str:
         """Return what to ask of the record about an open leaf."""
@@ -277,7 +322,12 @@ class Teller:
             return {"fact": atom.name, "question": QUESTIONS.get(atom.name, ""), "criterion": atom.leaf}
         concept = self.knowledge.facts[atom.name]
         question = self.knowledge.graph.text(concept, COV + "question") or ""
-        return {"fact": atom.name, "question": f"{self.suggestion(concept)}{question}", **region, "criterion": atom.leaf}
+        return {
+            "fact": atom.name,
+            "question": f"{self.suggestion(concept)}{question}",
+            **region,
+            "criterion": atom.leaf,
+        }
 
     def flips(self, decision: Decision) -> list[list[str]]:
         """Return the sets of facts whose presence would change the decision or secure it."""
@@ -396,6 +446,7 @@ SILENT = {
     )
 }
 VERBS = {TYPE: "is", RDFS + "subClassOf": "is a kind of"}
+LONG = 5
 QUESTIONS = {
     "operation.procedures": "Which procedures were performed?",
     "operation.procedures.levels": "Which levels were operated on?",

@@ -131,10 +131,17 @@ def _oxigraph(term: Term) -> ox.NamedNode | ox.BlankNode | ox.Literal:
 
 
 def serialize(triples: Iterable[Triple], format: ox.RdfFormat, prefixes: Mapping[str, str]) -> str:
-    """Write triples as RDF, subjects together."""
-    quads = [ox.Triple(_as_subject(s), ox.NamedNode(p), _oxigraph(o)) for s, p, o in triples]
-    data = ox.serialize(quads, format=format, prefixes=dict(prefixes) if format.supports_prefixes else None)
-    return data.decode() if data else ""
+    """Write triples as RDF, what is said of a subject together, the same triples always in the same way."""
+    by_subject: dict[Term, list[Triple]] = {}
+    for triple in triples:
+        by_subject.setdefault(triple[0], []).append(triple)
+    quads = [
+        ox.Triple(_as_subject(s), ox.NamedNode(p), _oxigraph(o)) for about in by_subject.values() for s, p, o in about
+    ]
+    data = ox.serialize(quads, format=format, prefixes=dict(prefixes))
+    lines = (data or b"").decode().splitlines(keepends=True)
+    declared = [line for line in lines if line.startswith("@prefix ")]  # in any order, from run to run
+    return "".join((*sorted(declared), *lines[len(declared) :]))
 
 
 def _as_subject(term: Term) -> ox.NamedNode | ox.BlankNode:

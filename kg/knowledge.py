@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,6 +120,20 @@ class Knowledge:
             return self.graph.text(term, LABEL) or local_name(term)
         return term.value if isinstance(term, Literal) else term.label
 
+    def criteria_of(self, document: Document) -> dict[str, Criterion]:
+        """Return the criteria of a policy or guideline, parts before wholes."""
+        found: dict[str, Criterion] = {}
+
+        def visit(criterion: Criterion) -> None:
+            for part in criterion.parts:
+                visit(part)
+            found[criterion.iri] = criterion
+
+        for edition in document.editions:
+            for clause in edition.clauses:
+                visit(clause.criterion)
+        return found
+
     @cached_property
     def levels(self) -> dict[str, str]:
         """Return the IRI of each level of the spine by its name, from the head down."""
@@ -204,7 +219,7 @@ class Knowledge:
     def walk(self, caudal: str, rostral: str) -> tuple[Triple, ...]:
         """Return the steps from a level up to another, one level at a time."""
         names = list(self.levels.values())[self.rank(rostral) : self.rank(caudal) + 1]
-        return tuple((b, CAUDAL, a) for a, b in reversed(list(zip(names, names[1:], strict=False))))
+        return tuple((b, CAUDAL, a) for a, b in reversed(list(pairwise(names))))
 
     def interspace_at_or_under(self, level: str) -> str:
         """Return an interspace itself, and for a vertebra the interspace under it, or the vertebra if there is none."""
@@ -371,9 +386,7 @@ def _documents(graph: Graph, kind: str, criteria: Mapping[str, Criterion]) -> It
             id=identifier,
             label=graph.text(iri, LABEL) or identifier,
             payers=tuple(graph.text(p, NOTATION) or local_name(p) for p in payers),
-            editions=tuple(
-                sorted((_edition(graph, e, criteria) for e in editions), key=lambda e: e.start or date.min)
-            ),
+            editions=tuple(sorted((_edition(graph, e, criteria) for e in editions), key=lambda e: e.start or date.min)),
         )
 
 
@@ -419,9 +432,7 @@ def _clause(graph: Graph, iri: str, criteria: Mapping[str, Criterion]) -> Clause
     )
 
 
-_COURSE = Sequence(
-    (Step(COV + "modality"), Step(MONITORING + "monitors"), Step(MONITORING + "runsThrough"))
-)
+_COURSE = Sequence((Step(COV + "modality"), Step(MONITORING + "monitors"), Step(MONITORING + "runsThrough")))
 _UP = Repeat(Step(SUBCLASS_OF), 0)
 _OUT = Repeat(Step(ANATOMY + "partOf"), 0)
 _BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"

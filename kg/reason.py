@@ -263,7 +263,7 @@ class _Known:
         region = self.knowledge.graph.iri(code, COV + "region")
         if region:
             where: dict[str, Premises] = {region: (*typed, (code, COV + "region", region))}
-            main = (self.knowledge.main_region(region)[0],)
+            main: tuple[str, ...] = (self.knowledge.main_region(region)[0],)
             name = "codeRegion"
         else:
             silent = (code, COV + "takesOperatedRegion", _TRUE)
@@ -323,10 +323,14 @@ class _Known:
                         continue
                     done.add(region)
                     node = f"{self.claim}#{local_name(combination)}-{local_name(region)}"
-                    premises = tuple(dict.fromkeys(chain.from_iterable(
-                        (*f.premises, *self.knowledge.ancestors(f.concept)[part])
-                        for f, part in zip(chosen, parts, strict=True)
-                    )))
+                    premises = tuple(
+                        dict.fromkeys(
+                            chain.from_iterable(
+                                (*f.premises, *self.knowledge.ancestors(f.concept)[part])
+                                for f, part in zip(chosen, parts, strict=True)
+                            )
+                        )
+                    )
                     yield from self._stated(self.claim, node, whole, PRESENT, "combination", premises)
                     yield Derived((node, COV + "region", region), rule("combination"), premises)
 
@@ -344,7 +348,7 @@ class _Known:
                 yield from self._stated(line, node, str(concept), ABSENT, "roleStates", premises)
 
     def surgical_site(self) -> Iterator[Derived]:
-        """An operation is where its procedures and levels are; where no procedure is given, where its diagnoses are."""
+        """Yield where the operation was: by its procedures and levels, else by its diagnoses (decision rule 11)."""
         found: dict[str, Premises] = {}
         for procedure in self.procedures:
             code = self.facts.iri(procedure, COV + "code")
@@ -369,7 +373,7 @@ class _Known:
             code = self.facts.iri(node, COV + "code")
             if code:
                 status, shown = self.knowledge.validity(code, self.day)
-                premises = ((node, COV + "code", code), dated, *shown)
+                premises: Premises = ((node, COV + "code", code), dated, *shown)
                 yield Derived((node, COV + "codeValidity", COV + status), rule("codeValidity"), premises)
 
     def base_lines(self) -> Iterator[Derived]:

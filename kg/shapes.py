@@ -222,7 +222,8 @@ class OneOf(OfEach):
     def yes(self, run: Run, value: Term) -> Witnesses:
         n = range(len(self.shapes))
         return either(
-            both(*(s.holds(run, value) if i == k else s.fails(run, value) for i, s in enumerate(self.shapes))) for k in n
+            both(*(s.holds(run, value) if i == k else s.fails(run, value) for i, s in enumerate(self.shapes)))
+            for k in n
         )
 
     def no(self, run: Run, value: Term) -> Witnesses:
@@ -289,9 +290,7 @@ class AtMost(Constraint):
 def _so_many(count: int, run: Run, values: Reached, shape: Shape | None) -> Witnesses:
     if len(values) < count:
         return NONE
-    each = [
-        both((trace,), shape.holds(run, value)) if shape else (trace,) for value, trace in values.items()
-    ]
+    each = [both((trace,), shape.holds(run, value)) if shape else (trace,) for value, trace in values.items()]
     met = [witnesses for witnesses in each if witnesses]
     return either(both(*chosen) for chosen in combinations(met, count))
 
@@ -305,7 +304,10 @@ class Closed(Constraint):
     def strangers(self, run: Run, node: Term) -> list[Triple]:
         """Return the triples that the node may not have."""
         return [
-            (node, p, o) for p in run.graph.predicates(node) if p not in self.allowed for o in run.graph.objects(node, p)
+            (node, p, o)
+            for p in run.graph.predicates(node)
+            if p not in self.allowed
+            for o in run.graph.objects(node, p)
         ]
 
     def holds(self, run: Run, focus: Term, values: Reached) -> Witnesses:
@@ -348,8 +350,8 @@ def _violations(run: Run, shape: Shape, focus: Term) -> Iterator[Violation]:
                 for inner in constraint.shapes:
                     yield from _violations(run, inner, value)
         else:
-            for value in constraint.offenders(run, focus, values):
-                yield Violation(focus, shape, constraint, value)
+            for offender in constraint.offenders(run, focus, values):
+                yield Violation(focus, shape, constraint, offender)
 
 
 def focus_nodes(shape: Shape, graph: Graph) -> Iterator[Term]:
@@ -422,7 +424,9 @@ class _Reader:
             raise CircularReferenceError(_label(name), f"the shape refers to itself: {circle}", "break the circle")
         if not self.graph.predicates(name):
             by = f" that `{_label(self.open[-1])}` names" if self.open else ""
-            raise DanglingReferenceError(_label(name), f"the shape{by} does not exist", "correct the name or write the shape")
+            raise DanglingReferenceError(
+                _label(name), f"the shape{by} does not exist", "correct the name or write the shape"
+            )
         self.open.append(name)
         path = self.graph.value(name, SH + "path")
         deactivated = self.graph.value(name, SH + "deactivated")
@@ -521,9 +525,7 @@ def _pattern(reader: _Reader, name: Term, component: str, source: Term) -> Const
 
 
 def _datatype(reader: _Reader, name: Term, component: str, datatype: Term) -> Constraint:
-    return OfItself(
-        component, lambda v: isinstance(v, Literal) and v.datatype == datatype and well_formed(v), datatype
-    )
+    return OfItself(component, lambda v: isinstance(v, Literal) and v.datatype == datatype and well_formed(v), datatype)
 
 
 def _node_kind(reader: _Reader, name: Term, component: str, kind: Term) -> Constraint:

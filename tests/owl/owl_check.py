@@ -48,10 +48,10 @@ def catalog(folder: Path) -> Iterator[tuple[str, str]]:
 
 def load(file: Path) -> Any:
     """Load an ontology and all that it imports; a missing import is an error."""
-    from java.io import File  # noqa: PLC0415 - Java's packages can be imported once Java runs
-    from org.semanticweb.owlapi.apibinding import OWLManager  # noqa: PLC0415
-    from org.semanticweb.owlapi.model import IRI, OWLOntologyCreationException, UnloadableImportException  # noqa: PLC0415
-    from org.semanticweb.owlapi.util import SimpleIRIMapper  # noqa: PLC0415
+    from java.io import File
+    from org.semanticweb.owlapi.apibinding import OWLManager
+    from org.semanticweb.owlapi.model import IRI, OWLOntologyCreationException, UnloadableImportException
+    from org.semanticweb.owlapi.util import SimpleIRIMapper
 
     manager = OWLManager.createOWLOntologyManager()
     for name, uri in catalog(file.parent):
@@ -80,7 +80,7 @@ def entities(ontology: Any) -> list[Any]:
 
 def annotated(ontology: Any, annotation: str) -> set[str]:
     """Return the IRIs that have an annotation of one kind."""
-    from org.semanticweb.owlapi.model import AxiomType  # noqa: PLC0415
+    from org.semanticweb.owlapi.model import AxiomType
 
     return {
         str(axiom.getSubject())
@@ -92,7 +92,7 @@ def annotated(ontology: Any, annotation: str) -> set[str]:
 
 def outside_dl(ontology: Any) -> Iterable[str]:
     """Yield each violation of the OWL 2 DL profile."""
-    from org.semanticweb.owlapi.profiles import OWL2DLProfile  # noqa: PLC0415
+    from org.semanticweb.owlapi.profiles import OWL2DLProfile
 
     return (str(violation).replace("\n", " ") for violation in OWL2DLProfile().checkOntology(ontology).getViolations())
 
@@ -155,8 +155,8 @@ def punned(ontology: Any) -> Iterator[str]:
 
 def unsatisfiable(ontology: Any) -> list[str]:
     """List what HermiT finds wrong: an inconsistent ontology, or each class that can have no instance."""
-    from org.semanticweb.HermiT import ReasonerFactory  # noqa: PLC0415
-    from org.semanticweb.owlapi.reasoner import InferenceType  # noqa: PLC0415
+    from org.semanticweb.HermiT import ReasonerFactory
+    from org.semanticweb.owlapi.reasoner import InferenceType
 
     try:
         reasoner = ReasonerFactory().createReasoner(ontology)

@@ -1,0 +1,207 @@
+"""Both case claims, from document to explained decision, and what changes as facts are added."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+import kg
+from kg.rdf import to_triples, to_turtle
+from kg.terms import COV, local_name
+from tests.conftest import ROOT, example, parsed
+
+QUALIFIERS = [
+    *("SpinalTumor", "IntramedullaryLesion", "TraumaticInjury", "SignificantDeformity", "SignificantInstability"),
+    *("OssificationOfPosteriorLongitudinalLigament", "SevereCordCompression"),
+]
+
+
+def determined(knowledge: kg.Knowledge, document: dict[str, Any], posture: str = "advisory") -> dict[str, Any]:
+    return kg.determine(parsed(document), knowledge, posture=posture).to_dict()
+
+
+def with_facts(document: dict[str, Any], **facts: str) -> dict[str, Any]:
+    """Return a claim that lists further facts."""
+    listed = [{"fact": name, "status": status} for name, status in facts.items()]
+    return {**document, "facts": [*document.get("facts", []), *listed]}
+
+
+def names(iris: list[str]) -> list[str]:
+    return [local_name(iri) for iri in iris]
+
+
+def nodes(path: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a criteria tree flat."""
+    return [path, *(below for part in path["parts"] for below in nodes(part))]
+
+
+def test_c01_is_decided_as_its_case_document_recommends(knowledge: kg.Knowledge) -> None:
+    """SSEP and MEP approve with the cervical clause open; train of four and EMG deny by clause; remote pends."""
+    lines = determined(knowledge, example("c01"))["lines"]
+    assert [line["decision"] for line in lines] == ["approve", "approve", "deny", "deny", "pend"]
+    for line in lines[:2]:
+        assert names(line["because"])[0] == "cord-integrity"
+        cervical = next(caveat for caveat in line["caveats"] if caveat.startswith("AET-UNPR-CERV"))
+        assert "severe cord compression" in cervical and "spinal tumor" in cervical
+        assert ["SevereCordCompression"] in line["flips"] and ["SpinalTumor"] in line["flips"]
+        assert set(QUALIFIERS) <= {item["fact"] for item in line["missing"]}
+        assert all(item["question"] for item in line["missing"])
+        assert {"kind": "guideline-supports--policy-open", "line": line["line"]}.items() <= line["conflicts"][0].items()
+        assert {item["stance"] for item in line["guidance"]} == {"recommends", "opposes", "reports"}
+    assert names(lines[2]["because"]) == ["neuromuscular-junction"] and lines[2]["reason"] == "bundled"
+    assert names(lines[3]["because"])[0] == "unproven-emg" and lines[3]["reason"] == "unproven"
+    asked = {item["fact"] for item in lines[4]["missing"]}
+    assert {"UndividedAttention", "RealTimeCommunication", "ContemporaneousInterpretation"} <= asked
+
+
+def test_c01_states_every_posture_and_what_separates_them(knowledge: kg.Knowledge) -> None:
+    """The opposite published answer to the same facts is the final posture of the same determination."""
+    lines = determined(knowledge, example("c01"))["lines"]
+    assert [line["decisions"] for line in lines[:2]] == [{"payer": "pend", "advisory": "approve", "final": "deny"}] * 2
+    assert lines[4]["decisions"] == {"payer": "pend", "advisory": "pend", "final": "deny"}
+    assert {item["decision"] for item in lines[0]["postures"]} == {"pend", "approve", "deny"}
+
+
+def test_c02_denies_every_line_and_shows_the_walk_below_the_cord(knowledge: kg.Knowledge) -> None:
+    """SSEP, MEP and EMG walk from L5-S1 up to L1-L2; the case report is evidence and decides nothing."""
+    determination = determined(knowledge, example("c02"))
+    assert determination["decision"] == "deny"
+    for line in determination["lines"][:4]:
+        walks = [words for node in nodes(line["path"]) for words in node.get("words", ()) if "caudal" in words]
+        assert walks and all("L5-S1 is caudal to L4-L5, L3-L4, L2-L3, L1-L2" in words for words in walks)
+        assert all("lies below the cord, cauda equina only" in words for words in walks)
+        alif = [item for item in line["guidance"] if item["guideline"] == "alif-evidence"]
+        assert [item["stance"] for item in alif] == ["reports", "reports"]
+    grounds = {local_name(ground["clause"]) for ground in determination["lines"][2]["grounds"]}
+    assert grounds == {"unproven-below-cord", "unproven-emg", "dorsal-rhizotomy"}
+    assert all(line["flips"] == [] and line["missing"] == [] for line in determination["lines"])
+    assert [edit["decides"] for edit in determination["edits"]] == [False]
+
+
+def test_every_criterion_of_a_path_has_the_shape_of_the_contract(knowledge: kg.Knowledge) -> None:
+    """Each node names criterion, clause, quote and status; what is met or refuted by a leaf has witnesses."""
+    for name in ("c01", "c02"):
+        for line in determined(knowledge, example(name))["lines"]:
+            for node in nodes(line["path"]):
+                assert node.keys() >= {"criterion", "label", "clause", "quote", "status", "witnesses", "parts"}
+                assert node["status"] in ("met", "not-met", "undocumented", "conflicting")
+                leaf = node["kind"].endswith("Leaf")
+                assert bool(node["witnesses"]) == (leaf and node["status"] != "undocumented")
+
+
+def test_severe_cord_compression_closes_the_cervical_clause(knowledge: kg.Knowledge) -> None:
+    """A documented qualifier refutes the exclusion: approved, and the clause is no longer a caveat."""
+    line = determined(knowledge, with_facts(example("c01"), SevereCordCompression="present"))["lines"][0]
+    assert line["decision"] == "approve"
+    assert not any(caveat.startswith("AET-UNPR-CERV") for caveat in line["caveats"])
+
+
+def test_all_qualifiers_absent_establish_the_exclusion(knowledge: kg.Knowledge) -> None:
+    """Each qualifier documented absent denies; one left open keeps the line approved with its caveat."""
+    absent = dict.fromkeys(QUALIFIERS, "absent")
+    line = determined(knowledge, with_facts(example("c01"), **absent))["lines"][0]
+    assert line["decision"] == "deny" and names(line["because"]) == ["unproven-cervical"]
+    for left_open in QUALIFIERS:
+        some = {name: status for name, status in absent.items() if name != left_open}
+        assert determined(knowledge, with_facts(example("c01"), **some))["lines"][0]["decision"] == "approve"
+
+
+def test_a_broader_absence_refutes_the_narrower(knowledge: kg.Knowledge) -> None:
+    """No cord compression means no severe one, no deformity no significant one, no instability no significant one."""
+    broader = {"SevereCordCompression": "CordCompression", "SignificantDeformity": "SpinalDeformity"}
+    broader["SignificantInstability"] = "SpinalInstability"
+    absent = {broader.get(name, name): "absent" for name in QUALIFIERS}
+    assert determined(knowledge, with_facts(example("c01"), **absent))["lines"][0]["decision"] == "deny"
+
+
+def test_present_and_absent_together_conflict_and_a_person_must_look(knowledge: kg.Knowledge) -> None:
+    """A fact and its denial are conflicting; the line is for review, as one reading denies and the other does not."""
+    absent = dict.fromkeys(QUALIFIERS[:-1], "absent")
+    facts = {**absent, "SevereCordCompression": "present", "CordCompression": "absent"}
+    line = determined(knowledge, with_facts(example("c01"), **facts))["lines"][0]
+    assert line["decision"] == "review" and names(line["because"]) == ["severe-cord-compression"]
+    leaf = next(node for node in nodes(line["path"]) if node["criterion"].endswith("#severe-cord-compression"))
+    assert leaf["status"] == "conflicting" and len(leaf["witnesses"]) > 4
+
+
+def test_a_conflict_that_changes_nothing_decides_nothing(knowledge: kg.Knowledge) -> None:
+    """Train of four is denied whatever the cord looks like."""
+    facts = {"SevereCordCompression": "present", "CordCompression": "absent"}
+    assert determined(knowledge, with_facts(example("c01"), **facts))["lines"][2]["decision"] == "deny"
+
+
+def test_a_listed_fact_keeps_its_source(knowledge: kg.Knowledge) -> None:
+    """The witness of a listed fact says where in the record it stands."""
+    document = example("c01")
+    document["facts"].append({"fact": "SevereCordCompression", "status": "present", "source": "MRI 2025-02-01, page 2"})
+    path = determined(knowledge, document)["lines"][0]["path"]
+    leaf = next(node for node in nodes(path) if node["criterion"].endswith("#severe-cord-compression"))
+    assert [source["source"] for source in leaf["sources"]] == ["MRI 2025-02-01, page 2"]
+
+
+def test_equal_claims_give_byte_equal_answers(knowledge: kg.Knowledge) -> None:
+    """The order of facts, procedures and fields makes no difference."""
+    document = example("c02")
+    expected = json.dumps(determined(knowledge, document))
+    shuffle = random.Random(1).shuffle
+    for _ in range(20):
+        shuffle(document["facts"])
+        shuffle(document["operation"]["procedures"])
+        items = list(document.items())
+        shuffle(items)
+        assert json.dumps(determined(knowledge, dict(items))) == expected
+
+
+def test_lines_are_judged_alike_in_any_order(knowledge: kg.Knowledge) -> None:
+    """A line's decisions follow its code, not its place, up to numbering."""
+    document = example("c01")
+    expected = {line["code"]: line["decisions"] for line in determined(knowledge, document)["lines"]}
+    for lines in permutations(document["lines"]):
+        answer = determined(knowledge, {**document, "lines": list(lines)})
+        assert {line["code"]: line["decisions"] for line in answer["lines"]} == expected
+
+
+@pytest.mark.parametrize("format", ["json", "turtle", "text", "html"])
+def test_answers_do_not_depend_on_the_process(format: str) -> None:
+    """Two processes with different hash seeds write the same bytes."""
+    command = [sys.executable, "-m", "kg.cli", "determine", "examples/c01.json", "--format", format]
+    written = {
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(written) == 1 and written.pop()
+
+
+def test_the_rdf_of_a_determination_has_the_terms_of_the_contract(knowledge: kg.Knowledge) -> None:
+    """A line decision a line and posture; statuses with parts and witnesses; all terms declared in the ontology."""
+    determination = kg.determine(parsed(example("c01")), knowledge)
+    triples = to_triples(determination)
+    assert sum(p == COV + "hasLineDecision" for _, p, _ in triples) == 3 * len(determination.lines)
+    used = {p for _, p, _ in triples if p.startswith(COV)}
+    contract = (
+        *("ofClaim", "underPolicy", "underEdition", "hasLineDecision", "knowledgeHash", "ofLine", "lineNumber", "code"),
+        *("posture", "decision", "because", "denialReason", "missing", "caveat", "hasStatus", "ofCriterion", "status"),
+        *("hasPart", "witness"),
+    )
+    assert {COV + name for name in contract} <= used
+    assert all(knowledge.graph.predicates(term) for term in used)
+    assert to_turtle(determination) == to_turtle(kg.determine(parsed(example("c01")), knowledge))
+
+
+def test_the_policy_is_chosen_by_name_or_payer(knowledge: kg.Knowledge) -> None:
+    """`policy` goes before `payer`; an unknown one is an error that suggests the nearest."""
+    document = example("c01")
+    assert determined(knowledge, {**document, "policy": "aetna-cpb-0697", "payer": "nobody"})["decision"] == "mixed"
+    del document["payer"]
+    for field, name, near in (("policy", "aetna-cpb-0967", "aetna-cpb-0697"), ("payer", "atena", "aetna")):
+        with pytest.raises(kg.ClaimError) as error:
+            determined(knowledge, {**document, field: name})
+        assert [fault.place for fault in error.value.faults] == [f"/{field}"]
+        assert near in error.value.faults[0].help
