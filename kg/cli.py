@@ -150,6 +150,17 @@ def facts(
 
 
 @app.command()
+def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Start the web service: POST a claim to /determinations; /docs describes the rest."""
+    try:
+        import uvicorn
+    except ModuleNotFoundError:
+        raise CoverpathError("the service is not installed\nhelp: pip install 'coverpath[serve]'") from None
+    typer.echo(f"http://{host}:{port}/docs", err=True)
+    uvicorn.run("api.app:app", host=host, port=port, access_log=False, log_level="warning")
+
+
+@app.command()
 def policies() -> None:
     """List the policies and guidelines, with their editions and how their clauses are known."""
     knowledge = kg.load_knowledge()

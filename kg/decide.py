@@ -423,7 +423,7 @@ class _Changes:
     def approving(self) -> Sets[Atom]:
         """Return the minimal sets of facts that would approve the line under the posture."""
         parts = self.case.root.parts
-        if self.posture == ADVISORY and self.case.supported:
+        if self.posture == ADVISORY and self.case.supported and not any(outcome.refuted for outcome in parts):
             parts = tuple(o for o in parts if o.criterion.iri == COVERED)
         return all_of((self.sets(outcome, True) for outcome in parts), self.consistent)
 

@@ -10,6 +10,7 @@ from kg.decide import (
     APPROVE,
     COVERED,
     DENY,
+    NOT_BILLABLE,
     NOT_EXCLUDED,
     PAYER,
     POSTURES,
@@ -217,7 +218,8 @@ class Teller:
                     told[self.sentence(triple)] = None
             if outcome.refuted and self.graph.value(outcome.focus, COV + "atSite") is not None:
                 told[self.not_there(outcome.focus)] = None
-            yield "; ".join(told)
+            if told:
+                yield "; ".join(told)
 
     def not_there(self, exposure: Term) -> str:
         """Return what a line monitors and what of its pathways runs through a site."""
@@ -255,11 +257,12 @@ class Teller:
         s, p, o = triple
         if p == COV + "concept":
             shown = self.knowledge.notation(str(self.graph.iri(s, COV + "status")))
-            return f"{self.name(o)} is recorded as {shown}" if self.is_recorded(s) else f"{self.name(o)} is {shown}"
+            return f"the claim lists {self.name(o)} as {shown}" if self.is_recorded(s) else f"{self.name(o)} is {shown}"
         if p == COV + "cordPosition":
             return f"{self.name(s)} {self.knowledge.label(p)} {self.knowledge.label(o)}{self.left_there(s, o)}"
         verb = VERBS.get(p) or self.knowledge.label(p)
-        return f"{self.name(s).partition(' (')[0]} {verb} {self.name(o)}"
+        told = "" if isinstance(o, Literal) and o.value == "true" else f" {self.name(o)}"
+        return f"{self.name(s).partition(' (')[0]} {verb}{told}"
 
     def left_there(self, site: Term, position: Term) -> str:
         """Return what the canal holds where the cord has ended."""
@@ -286,7 +289,7 @@ class Teller:
             if code and not term.startswith((ANATOMY, COV)):
                 return f"{code} ({self.knowledge.label(term)})"
             return code if code and term.startswith(ANATOMY) and "-" in code else self.knowledge.label(term)
-        return "something" if isinstance(term, Blank) else term.value
+        return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
 
     def question(self, outcome: Outcome) -> str:
         """Return what to ask of the record about an open leaf."""
@@ -358,7 +361,9 @@ class Teller:
             for iri in decision.because:
                 if not any(leaf.refuted for leaf in self._leaves(case, iri)):
                     yield f"{self.clause_name(case, iri)}: undocumented, and counted against the line"
-        if any(local_name(fact.rule) == "rule-belowCord" for fact in self.determination.reasoned.derived):
+        if decision.decision != NOT_BILLABLE and any(
+            local_name(fact.rule) == "rule-belowCord" for fact in self.determination.reasoned.derived
+        ):
             cord = self.knowledge.graph.iri(ANATOMY + "SpinalCord", ANATOMY + "endsAtLatest")
             yield f"the cord ends no lower than {self.knowledge.notation(cord or '')}: imaging does not show otherwise"
 

@@ -1,0 +1,1 @@
+"""The web service: what the engine does, over HTTP."""

@@ -1,0 +1,1 @@
+"""What is fast, measured, with what it is compared to."""

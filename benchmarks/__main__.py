@@ -1,0 +1,59 @@
+"""Measure a determination, and pySHACL on the same shapes and claims in the same run; print the figures."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyshacl
+import rdflib
+from rich.console import Console
+from rich.progress import track
+
+import kg
+from kg.criteria import derived_shapes
+from tests.test_agreement import data_graph
+
+EXAMPLES = [Path(__file__).resolve().parent.parent / "examples" / name for name in ("c01.json", "c02.json")]
+
+
+def median(measure: Callable[[], object], runs: int, said: str) -> float:
+    """Return the median seconds of several runs."""
+    seconds = []
+    for _ in track(range(runs), said, console=Console(stderr=True), transient=True):
+        began = time.perf_counter()
+        measure()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    """Print each figure beside what it is compared with."""
+    began = time.perf_counter()
+    knowledge = kg.load_knowledge()
+    loaded = time.perf_counter() - began
+    claims = [kg.read_claim(path, knowledge) for path in EXAMPLES]
+    determinations = [kg.determine(claim, knowledge) for claim in claims]
+    shapes = rdflib.Graph().parse(data=derived_shapes(knowledge.criteria.values(), knowledge.graph), format="turtle")
+    graphs = [data_graph(determination) for determination in determinations]
+    command = [sys.executable, "-m", "kg.cli", "determine", str(EXAMPLES[0]), "--format", "json"]
+
+    cold = median(lambda: subprocess.run(command, check=True, capture_output=True), 5, "whole process")
+    ours = median(lambda: [kg.determine(claim, knowledge).to_dict() for claim in claims], 20, "coverpath") / len(claims)
+    theirs = median(
+        lambda: [pyshacl.validate(graph, shacl_graph=shapes, max_validation_depth=60) for graph in graphs], 3, "pySHACL"
+    ) / len(graphs)
+    for label, value in (
+        ("whole process, one claim, wall", f"{cold:.2f} s"),
+        ("reading the knowledge", f"{loaded:.2f} s"),
+        ("one claim, three postures, to_dict() included", f"{ours * 1000:.1f} ms"),
+        ("pySHACL, same claims and criteria, statuses only", f"{theirs * 1000:.0f} ms"),
+        ("pySHACL / coverpath", f"{theirs / ours:.0f}"),
+    ):
+        print(f"{label:52}{value}")
+
+
+if __name__ == "__main__":
+    main()
