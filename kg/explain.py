@@ -27,7 +27,7 @@ from kg.knowledge import CAUDAL, Document, Edition, Knowledge
 from kg.load import Claim
 from kg.reason import Reasoned, with_facts
 from kg.shapes import Witness
-from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Term, Triple, local_name, written
+from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Literal, Term, Triple, local_name, written
 
 NOTICE = "A recommendation: a person decides, and only a person may deny care."
 
