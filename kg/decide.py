@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kg.check import Hit, check, stops
 from kg.evaluate import Outcome, evaluate, group, joined, reread
 from kg.knowledge import (
+    CONDITION_OF,
     COVERAGE,
     DOCUMENTATION,
     EVIDENCE,
@@ -103,7 +104,7 @@ class LineCase:
     @property
     def supported(self) -> bool:
         """Say whether a guideline recommends the modality at the operated levels."""
-        return any(item.stance == "recommends" for item in self.guidance)
+        return any(item.stance == "recommends" and item.clause.verified for item in self.guidance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +191,8 @@ def _case(
 UNLESS = "-unless-restored"
 LINE = "https://w3id.org/coverpath/line#"
 CONTINUOUS, BASE = LINE + "continuous", LINE + "base-approved"
-COVERED, NOT_EXCLUDED, PERFORMED, DOCUMENTED, PAYABLE = (
-    COV + name for name in ("covered", "notExcluded", "performed", "documented", "payable")
+COVERED, CONDITIONED, NOT_EXCLUDED, DOCUMENTED = (
+    COV + name for name in ("covered", "conditioned", "notExcluded", "documented")
 )
 
 
@@ -209,6 +210,9 @@ def _root(
     groups = []
     if coverage:
         groups.append(group("covered", "or", "a coverage clause is met", node, coverage))
+    if conditions := of(CONDITION_OF):
+        label = "every condition of coverage is met"
+        groups.append(group("conditioned", "and", label, node, map(judge, conditions)))
     exclusions = [_restorable(clause, clauses, judge) for clause in of(EXCLUSION)]
     groups.append(group("notExcluded", "none", "no exclusion holds", node, exclusions))
     if performance := of(PERFORMANCE):
@@ -258,7 +262,8 @@ def settle(root: Outcome, posture: str, supported: bool) -> str:
     if posture == FINAL:
         return DENY
     unrefuted = documented is None or not documented.refuted
-    if posture == ADVISORY and supported and groups[COVERED].met and unrefuted:
+    covered = all(groups[name].met for name in (COVERED, CONDITIONED) if name in groups)
+    if posture == ADVISORY and supported and covered and unrefuted:
         return APPROVE
     return PEND
 
@@ -424,7 +429,7 @@ class _Changes:
         """Return the minimal sets of facts that would approve the line under the posture."""
         parts = self.case.root.parts
         if self.posture == ADVISORY and self.case.supported and not any(outcome.refuted for outcome in parts):
-            parts = tuple(o for o in parts if o.criterion.iri == COVERED)
+            parts = tuple(o for o in parts if o.criterion.iri in (COVERED, CONDITIONED))
         return all_of((self.sets(outcome, True) for outcome in parts), self.consistent)
 
     def denying(self) -> Sets[Atom]:

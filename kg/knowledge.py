@@ -87,13 +87,14 @@ class Edit:
 
 
 COVERAGE = ("CoverageClause",)
+CONDITION_OF = ("ConditionClause",)
 EXCLUSION = ("ExclusionClause", "UnprovenClause")
 PERFORMANCE = ("PerformerClause", "BillingClause")
 DOCUMENTATION = ("DocumentationClause",)
 RECOMMENDATION = ("RecommendationClause",)
 OPPOSITION = ("OppositionClause",)
 EVIDENCE = ("EvidenceClause",)
-CLAUSE_KINDS = (*COVERAGE, *EXCLUSION, *PERFORMANCE, *DOCUMENTATION, *RECOMMENDATION, *OPPOSITION, *EVIDENCE)
+CLAUSE_KINDS = (*COVERAGE, *CONDITION_OF, *EXCLUSION, *PERFORMANCE, *DOCUMENTATION, *RECOMMENDATION, *OPPOSITION, *EVIDENCE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,7 +386,7 @@ def _documents(graph: Graph, kind: str, criteria: Mapping[str, Criterion]) -> It
             iri=iri,
             id=identifier,
             label=graph.text(iri, LABEL) or identifier,
-            payers=tuple(graph.text(p, NOTATION) or local_name(p) for p in payers),
+            payers=tuple(n.value for p in payers for n in graph.objects(p, NOTATION) if isinstance(n, Literal)),
             editions=tuple(sorted((_edition(graph, e, criteria) for e in editions), key=lambda e: e.start or date.min)),
         )
 

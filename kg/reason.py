@@ -54,6 +54,7 @@ class Finding(NamedTuple):
     status: str
     regions: tuple[str, ...]
     premises: Premises
+    follows: bool = False  # it is where the operation was, wherever that is
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,7 @@ class _Known:
                 yield from self._coded(node, findings)
         yield from self._stated_by_procedures(findings)
         yield from self._combined(findings)
+        yield from self._in_operated_region(findings)
         yield from self._stated_by_roles()
 
     def _recorded(self, node: str, concept: str, findings: list[Finding]) -> Iterator[Derived]:
@@ -248,10 +250,11 @@ class _Known:
         region = self.facts.iri(node, COV + "region")
         if region:
             main, steps = self.knowledge.main_region(region)
-            findings.append(Finding(node, concept, status, (main,), (*shown, (node, COV + "region", region), *steps)))
+            where = (main,) if status == PRESENT or main == region else ()
+            findings.append(Finding(node, concept, status, where, (*shown, (node, COV + "region", region), *steps)))
             return
         yield from self._regions(node, self.operated_regions, "operatedRegion")
-        findings.append(Finding(node, concept, status, tuple(self.operated_regions), shown))
+        findings.append(Finding(node, concept, status, tuple(self.operated_regions), shown, follows=True))
 
     def _regions(self, node: str, regions: Mapping[str, Premises], name: str) -> Iterator[Derived]:
         for region, premises in regions.items():
@@ -261,22 +264,24 @@ class _Known:
         code = str(self.facts.iri(node, COV + "code"))
         typed: Premises = ((node, TYPE, code),)
         region = self.knowledge.graph.iri(code, COV + "region")
+        silent = (code, COV + "takesOperatedRegion", _TRUE)
+        follows = not region and silent in self.knowledge.graph
         if region:
-            where: dict[str, Premises] = {region: (*typed, (code, COV + "region", region))}
-            main: tuple[str, ...] = (self.knowledge.main_region(region)[0],)
-            name = "codeRegion"
+            main, steps = self.knowledge.main_region(region)
+            where = {region: (*typed, (code, COV + "region", region))}
+            located: tuple[str, ...] = (main,)
+            shown, name = (*where[region], *steps), "codeRegion"
         else:
-            silent = (code, COV + "takesOperatedRegion", _TRUE)
-            where = {}
-            if silent in self.knowledge.graph:
-                where = {place: (*typed, silent, *why) for place, why in self.operated_regions.items()}
-            main, name = tuple(where), "operatedRegion"
+            where = {place: (*typed, silent, *why) for place, why in self.operated_regions.items() if follows}
+            located, shown, name = tuple(where), ((*typed, silent) if follows else typed), "operatedRegion"
         yield from self._regions(node, where, name)
-        findings.append(Finding(node, code, PRESENT, main, typed))
+        findings.append(Finding(node, code, PRESENT, located, shown, follows))
         for concept, steps in self.knowledge.denied_by(code).items():
             denial = f"{node}-denies-{local_name(concept)}"
             yield from self._stated(self.claim, denial, concept, ABSENT, "codeDenies", (*typed, *steps))
             yield from self._regions(denial, where, name)
+            whole = tuple(place for place in where if place in located)
+            findings.append(Finding(denial, concept, ABSENT, whole, (*shown, *steps), follows))
 
     def _stated(
         self, of: str, node: str, concept: str, status: str, name: str, premises: Premises
@@ -294,7 +299,7 @@ class _Known:
                 regions = self._procedure_regions(procedure)
                 yield from self._stated(self.claim, node, str(concept), PRESENT, "codeStates", premises)
                 yield from self._regions(node, regions, "operatedRegion")
-                findings.append(Finding(node, str(concept), PRESENT, tuple(regions), premises))
+                findings.append(Finding(node, str(concept), PRESENT, tuple(regions), premises, follows=True))
 
     def _procedure_regions(self, procedure: str) -> dict[str, Premises]:
         places = {
@@ -333,6 +338,16 @@ class _Known:
                     )
                     yield from self._stated(self.claim, node, whole, PRESENT, "combination", premises)
                     yield Derived((node, COV + "region", region), rule("combination"), premises)
+
+    def _in_operated_region(self, findings: list[Finding]) -> Iterator[Derived]:
+        """Locate findings where the operation was; an absence only if it is that of a whole main region."""
+        for finding in findings:
+            region = next((region for region in finding.regions if region in self.operated_regions), None)
+            if finding.follows or region:
+                shown = () if finding.follows or region is None else self.operated_regions[region]
+                premises = tuple(dict.fromkeys((*finding.premises, *shown)))
+                triple = (finding.node, COV + "region", COV + "OperatedRegion")
+                yield Derived(triple, rule("inOperatedRegion"), premises)
 
     def _stated_by_roles(self) -> Iterator[Derived]:
         for line in self.lines:
