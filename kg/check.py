@@ -1,5 +1,7 @@
 """Check: coding edits, before coverage. What stops a line or a claim, and what is only reported."""
 
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from kg.evaluate import Outcome, evaluate
@@ -47,4 +49,31 @@ def stops(hits: tuple[Hit, ...], number: int) -> tuple[Outcome, ...]:
     )
 
 
-__all__ = ["ALERT", "Hit", "check", "stops"]
+class Overlap(NamedTuple):
+    """Minutes that one interpreter reports on two claims."""
+
+    interpreter: str
+    one: tuple[str, int]
+    other: tuple[str, int]
+
+
+def overlaps(claims: Iterable[Claim]) -> Iterator[Overlap]:
+    """Yield the lines of several claims on which one interpreter is at work at the same time (decision rule 26).
+
+    An alert of the run: it is part of no claim's determination.
+    """
+    seen: dict[str, list[tuple[tuple[str, int], datetime, datetime]]] = {}
+    for claim in claims:
+        for number, line in enumerate(claim.document["lines"], 1):
+            interpreter = line.get("performer", {}).get("id")
+            for interval in line.get("intervals", ()) if interpreter else ():
+                start, end = (datetime.fromisoformat(interval[name]) for name in ("start", "end"))
+                here = (claim.id, number)
+                for there, a, b in seen.setdefault(interpreter, []):
+                    alike = (a.tzinfo is None) == (start.tzinfo is None)
+                    if there[0] != claim.id and alike and start < b and a < end:
+                        yield Overlap(interpreter, there, here)
+                seen[interpreter].append((here, start, end))
+
+
+__all__ = ["ALERT", "Hit", "Overlap", "check", "overlaps", "stops"]

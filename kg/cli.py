@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import kg
+from kg.check import overlaps
 from kg.errors import ClaimError, CoverpathError, Fault, nearest
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ def determine(
         except ClaimError as error:
             answers.append(ClaimError(error.faults, error.claim or path.stem))
     _write(_rendered(answers, format, output is None), output)
+    for overlap in overlaps(answer.claim for answer in answers if not isinstance(answer, ClaimError)):
+        places = " and ".join(f"{claim} line {line}" for claim, line in (overlap.one, overlap.other))
+        typer.echo(f"alert of the run: one interpreter reports the same minutes on {places}", err=True)
     faulty = [answer for answer in answers if isinstance(answer, ClaimError)]
     if faulty and format in (Format.json, Format.turtle, Format.html):
         _say_faults(faulty)

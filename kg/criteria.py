@@ -306,7 +306,7 @@ def _expand(graph: Graph, iri: str) -> str:
 
 def _derive(graph: Graph, iri: str) -> Iterator[Triple]:
     text = (PREFIXES + _expand(graph, iri)).encode()
-    return parse(text, ox.RdfFormat.TURTLE, blank=f"{local_name(iri)}-derived-")
+    return parse(text, ox.RdfFormat.TURTLE, blank=f"{iri}-derived-")
 
 
 def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], met: Shape, refuted: Shape) -> Criterion:

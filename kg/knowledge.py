@@ -94,7 +94,16 @@ DOCUMENTATION = ("DocumentationClause",)
 RECOMMENDATION = ("RecommendationClause",)
 OPPOSITION = ("OppositionClause",)
 EVIDENCE = ("EvidenceClause",)
-CLAUSE_KINDS = (*COVERAGE, *CONDITION_OF, *EXCLUSION, *PERFORMANCE, *DOCUMENTATION, *RECOMMENDATION, *OPPOSITION, *EVIDENCE)
+CLAUSE_KINDS = (
+    *COVERAGE,
+    *CONDITION_OF,
+    *EXCLUSION,
+    *PERFORMANCE,
+    *DOCUMENTATION,
+    *RECOMMENDATION,
+    *OPPOSITION,
+    *EVIDENCE,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +123,11 @@ class Knowledge:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "memo", {})
+
+    def number(self, subject: str | None, predicate: str) -> int | None:
+        """Return a whole number that the ontology states of a term, if it states one."""
+        text = self.graph.text(subject, predicate) if subject else None
+        return int(text) if text else None
 
     def label(self, term: Term) -> str:
         """Return the words for a term; the end of its IRI where it has none."""
