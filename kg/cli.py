@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,9 @@ app = typer.Typer(
     help="Decide claims for intraoperative neuromonitoring line by line, each decision with its path.",
 )
 
+policy_app = typer.Typer(no_args_is_help=True, help="Judge the policies themselves.")
+app.add_typer(policy_app, name="policy")
+
 BAD_INPUT = 2
 
 
@@ -42,6 +45,13 @@ class Format(StrEnum):
     json = "json"
     turtle = "turtle"
     html = "html"
+
+
+class Plain(StrEnum):
+    """How a comparison is written."""
+
+    text = "text"
+    json = "json"
 
 
 class ClaimFormat(StrEnum):
@@ -102,6 +112,52 @@ def explain(
         problem = f"the claim has no line {line}"
         raise ClaimError([Fault("--line", problem, f"give a number from 1 to {len(numbers)}")], claim.stem)
     print_all([determination.to_dict()], _console(), only=line, whole=True)
+
+
+@app.command()
+def compare(
+    claim: Annotated[Path, typer.Argument(metavar="CLAIM")],
+    posture: InPosture = Posture.advisory,
+    format: Annotated[Plain, typer.Option(help="text for reviewers; json for machines")] = Plain.text,
+    output: Out = None,
+) -> None:
+    """Determine one claim under every policy, side by side: where they part, and on which clause."""
+    from kg.compare import compare as compared
+    from kg.text import print_comparison
+
+    knowledge = kg.load_knowledge()
+    comparison = compared(kg.read_claim(claim, knowledge), knowledge, posture.value)
+    _write(_told(comparison, format, print_comparison, output is None), output)
+
+
+@policy_app.command()
+def lint() -> None:
+    """Find clauses that are dead, shadowed, contradictory or unreachable, quotes not in the source, missing cases."""
+    from kg.lint import lint as linted
+
+    found = list(linted(kg.load_knowledge()))
+    for finding in found:
+        typer.echo(str(finding))
+    typer.echo(f"{len(found)} finding{'s' if len(found) != 1 else ''}", err=True)
+    raise typer.Exit(BAD_INPUT if found else 0)
+
+
+@policy_app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="POLICY@EDITION")],
+    after: Annotated[str, typer.Argument(metavar="POLICY@EDITION")],
+    claims: Annotated[list[Path] | None, typer.Argument(metavar="[CLAIM...]")] = None,
+    posture: InPosture = Posture.advisory,
+    format: Annotated[Plain, typer.Option(help="text for people; json for machines")] = Plain.text,
+) -> None:
+    """Tell two editions apart: which clauses changed, and which lines of the claims change their decision, and why."""
+    from kg.compare import difference
+    from kg.text import print_difference
+
+    knowledge = kg.load_knowledge()
+    read = [kg.read_claim(path, knowledge) for path in claims or ()]
+    changes = difference(before, after, read, knowledge, posture.value)
+    _write(_told(changes, format, print_difference, True), None)
 
 
 @app.command()
@@ -222,9 +278,19 @@ def _rendered(answers: list["kg.Determination | ClaimError"], format: Format, to
         return page(told)
     from kg.text import print_all
 
+    return _printed(lambda console: print_all(told, console), to_terminal)
+
+
+def _told(value: dict[str, Any], format: Plain, show: "Callable[[dict[str, Any], Console], None]", here: bool) -> str:
+    if format is Plain.json:
+        return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return _printed(lambda console: show(value, console), here)
+
+
+def _printed(show: "Callable[[Console], None]", to_terminal: bool) -> str:
     console = _console(to_terminal)
     with console.capture() as captured:
-        print_all(told, console)
+        show(console)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 

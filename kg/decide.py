@@ -75,6 +75,7 @@ class Decision:
     caveats: tuple[Outcome, ...] = ()
     missing: tuple[Atom, ...] = ()
     changes: tuple[Change, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +274,19 @@ def _decision(case: LineCase, posture: str, bases: Mapping[str, Judged], knowled
         because = tuple(outcome.criterion.iri for outcome in case.stopped_by)
         return Decision(posture, NOT_BILLABLE, because, reason=COV + "Coding")
     if not case.mentioned:
-        return Decision(posture, REVIEW, ())
+        return Decision(posture, REVIEW, (), note="no clause mentions the code")
     decision = settle(case.root, posture, case.supported)
     doubts = tuple(_doubts(case, posture, decision))
     if doubts:
-        return Decision(posture, REVIEW, doubts)
+        clauses = [iri for iri in doubts if iri in case.clauses]
+        note = (
+            "unverified clauses would change the decision" if clauses else "conflicting facts would change the decision"
+        )
+        return Decision(posture, REVIEW, doubts, note=note)
     if decision == REVIEW:
-        return Decision(posture, REVIEW, tuple(case.clauses))
+        return Decision(
+            posture, REVIEW, (), note="no coverage clause mentions the code, and no exclusion is established"
+        )
     because = tuple(_because(case, decision, posture))
     changes = _Changes(case, posture, bases, knowledge)
     return Decision(
@@ -353,7 +360,7 @@ def _because(case: LineCase, decision: str, posture: str) -> Iterator[str]:
             ):
                 yield part.criterion.iri.removesuffix(UNLESS)
     if decision == APPROVE and posture == ADVISORY and not case.root.met:
-        yield from (item.clause.iri for item in case.guidance if item.stance == "recommends")
+        yield from (item.clause.iri for item in case.guidance if item.stance == "recommends" and item.clause.verified)
 
 
 def _hard(case: LineCase) -> bool:

@@ -99,6 +99,7 @@ class Teller:
             "decisions": {name: judged.decisions[name].decision for name in POSTURES},
             "because": list(decision.because),
             **({"reason": self.knowledge.notation(decision.reason)} if decision.reason else {}),
+            **({"note": decision.note} if decision.note else {}),
             "grounds": [{"clause": one.clause, "criteria": list(one.leaves)} for one in decision.grounds],
             "missing": [self.missing(atom) for atom in decision.missing],
             "caveats": [self.caveat(outcome) for outcome in decision.caveats],

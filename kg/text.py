@@ -92,7 +92,7 @@ def _line(line: Json, whole: bool) -> Iterator[RenderableType]:
     yield Text.assemble(
         (f"line {line['line']}  {line['code']}  ", "bold"),
         _decision(line["decision"]),
-        f"  {line.get('reason', '')}".rstrip(),
+        f"  {line.get('reason', '') or line.get('note', '')}".rstrip(),
     )
     tree = Tree(_node(line["path"]), guide_style="dim")
     _grow(tree, line["path"], whole)
@@ -201,3 +201,49 @@ def _node(node: Json, leaf: Json | None = None, whole: bool = False) -> Text:
     for source in told.get("sources", ()):
         shown.append(f"\n  record: {source['source']}", "dim")
     return shown
+
+
+def print_comparison(comparison: Json, console: Console) -> None:
+    """Print a claim under several policies: one row a line, one column a policy, then where they part."""
+    console.print(
+        Text.assemble(
+            "claim ",
+            (comparison["claim"], "bold"),
+            f", {comparison['serviceDate']}, {comparison['posture']} posture, side by side\n{comparison['notice']}",
+        )
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("line", "code", *comparison["policies"]):
+        table.add_column(heading)
+    for line in comparison["lines"]:
+        shown = [_decision(line["decisions"][policy]["decision"]) for policy in comparison["policies"]]
+        table.add_row(str(line["line"]), line["code"], *shown)
+    console.print(table)
+    for item in comparison["without"]:
+        console.print(f"{item['policy']}: {item['problem']}")
+    for line in comparison["lines"]:
+        if not line["agree"]:
+            console.print(Text(f"\nline {line['line']}  {line['code']}: where the policies part", "bold"))
+            for policy, cell in line["decisions"].items():
+                names = [item["clause"] or item["label"] for item in cell["because"]]
+                why = f" by {', '.join(names)}" if names else f": {cell['note']}" if cell["note"] else ""
+                console.print(Text.assemble("  ", _decision(cell["decision"]), f"  {policy}{why}"))
+
+
+def print_difference(difference: Json, console: Console) -> None:
+    """Print what two editions change: clauses, then lines of claims."""
+    console.print(Text.assemble(("from ", ""), (difference["before"], "bold"), " to ", (difference["after"], "bold")))
+    for change in difference["clauses"]:
+        what = f" ({', '.join(change['what'])})" if "what" in change else ""
+        console.print(f"  {change['change']}: {change['clause']}, {change['label']}{what}")
+    if not difference["clauses"]:
+        console.print("  no clause changes")
+    for claim in difference["claims"]:
+        for line in claim["lines"]:
+            was, now = line["before"], line["after"]
+            names = [item["clause"] or item["label"] for item in (*was["because"], *now["because"])]
+            arrow = Text.assemble(_decision(was["decision"]), " to ", _decision(now["decision"]))
+            console.print(Text.assemble(f"claim {claim['claim']} line {line['line']} {line['code']}: ", arrow))
+            console.print(f"  by {', '.join(dict.fromkeys(names))}")
+    if not difference["claims"]:
+        console.print("no decision of the claims given changes")

@@ -1,0 +1,168 @@
+"""Lint: what is wrong with a policy as a whole, though each of its criteria is well made.
+
+A clause is *contradictory* if no facts can meet it, *unreachable* if it concerns no code, *shadowed* if whatever meets
+it meets another clause of its kind as well, *dead* if whatever meets it also establishes an exclusion that nothing
+sets aside. What a policy says on purpose though another clause says more is acknowledged by `cov:subsumedBy`.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from kg.criteria import Criterion
+from kg.evaluate import Outcome, evaluate
+from kg.graph import Graph
+from kg.knowledge import COVERAGE, EXCLUSION, Clause, Document, Edition, Knowledge
+from kg.sets import LIMIT, Sets, sets_for
+from kg.shapes import Run
+from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
+
+
+class Finding(NamedTuple):
+    """Something wrong with a policy: where, what, and what to do."""
+
+    policy: str
+    clause: str
+    problem: str
+    help: str
+
+    def __str__(self) -> str:
+        return f"{self.policy}: `{self.clause}` {self.problem}\n  help: {self.help}"
+
+
+class Met(NamedTuple):
+    """A leaf that is met, or refuted."""
+
+    leaf: Criterion
+    positive: bool
+
+
+def lint(knowledge: Knowledge) -> Iterator[Finding]:
+    """Yield what is wrong with the policies and guidelines."""
+    codes = list(_monitoring_codes(knowledge))
+    for document in (*knowledge.policies.values(), *knowledge.guidelines):
+        yield from _misquoted(document, knowledge)
+        for edition in document.editions:
+            yield from _Edition(document, edition, knowledge, codes).findings()
+
+
+def _monitoring_codes(knowledge: Knowledge) -> Iterator[str]:
+    for cls in knowledge.graph.subjects(TYPE, "http://www.w3.org/2002/07/owl#Class"):
+        if isinstance(cls, str) and cls.startswith((CPT, HCPCS)):
+            yield cls
+
+
+class _Edition:
+    """One edition, with the ways to meet each of its clauses."""
+
+    def __init__(self, document: Document, edition: Edition, knowledge: Knowledge, codes: list[str]) -> None:
+        self.document = document
+        self.edition = edition
+        self.knowledge = knowledge
+        self.codes = codes
+        silence = Run(Graph(below=knowledge.graph))
+        self.ways: dict[str, Sets[Met]] = {}
+        for clause in edition.clauses:
+            outcome = evaluate(clause.criterion, silence, COV + "nothing", {})
+            self.ways[clause.iri] = sets_for(outcome, True, _atom, self.consistent)
+        self.reached = {clause.iri: frozenset(self.concerned(clause)) for clause in edition.clauses}
+
+    def findings(self) -> Iterator[Finding]:
+        for clause in self.edition.clauses:
+            if not self.ways[clause.iri]:
+                yield self.finding(clause, "can be met by no facts", "its criteria contradict each other")
+            if not self.reached[clause.iri]:
+                yield self.finding(clause, "concerns no code of the ontology", "correct `cov:concerns`")
+            subsumed = set(self.knowledge.graph.objects(clause.iri, COV + "subsumedBy"))
+            above = {other.iri for other in self.edition.clauses if self.shadows(other, clause)}
+            for other in sorted(above - subsumed):
+                name = self.knowledge.criteria[other].clause or local_name(other)
+                help = f"say so by `cov:subsumedBy`, or drop it: it adds nothing to {name}"
+                yield self.finding(clause, f"is shadowed by {name}", help)
+            for missing in sorted(map(str, subsumed - above)):
+                yield self.finding(clause, f"is not subsumed by {local_name(missing)}", "drop `cov:subsumedBy`")
+            yield from self.defeated(clause)
+
+    def finding(self, clause: Clause, problem: str, help: str) -> Finding:
+        return Finding(self.document.id, clause.criterion.clause or local_name(clause.iri), problem, help)
+
+    def concerned(self, clause: Clause) -> Iterator[str]:
+        """Yield the codes that a clause concerns, as far as the code alone says; open is taken for yes."""
+        if clause.concerns is None:
+            yield from self.codes
+            return
+        for code in self.codes:
+            line = f"{COV}line-of-{local_name(code)}"
+            run = Run(Graph(((line, COV + "code", code),), below=self.knowledge.graph))
+            if not evaluate(clause.concerns, run, line, {}).refuted:
+                yield code
+
+    def shadows(self, other: Clause, clause: Clause) -> bool:
+        """Say whether whatever meets a clause meets another of its kind on the same lines as well."""
+        return (
+            other.iri != clause.iri
+            and other.kind == clause.kind
+            and clause.kind in (*COVERAGE, *EXCLUSION)
+            and self.reached[clause.iri] <= self.reached[other.iri]
+            and self.implied(clause, other)
+            and not (self.implied(other, clause) and other.iri > clause.iri)
+        )
+
+    def implied(self, clause: Clause, other: Clause) -> bool:
+        """Say whether each way to meet a clause includes a way to meet another."""
+        ways, others = self.ways[clause.iri], self.ways[other.iri]
+        return 0 < len(ways) < LIMIT and all(any(self.includes(way, short) for short in others) for way in ways)
+
+    def includes(self, way: frozenset[Met], short: frozenset[Met]) -> bool:
+        return all(any(self.entails(have, want) for have in way) for want in short)
+
+    def entails(self, have: Met, want: Met) -> bool:
+        """Say whether one leaf's being so makes another so: the same leaf, or a narrower or broader fact."""
+        if have.leaf.iri == want.leaf.iri:
+            return have.positive == want.positive
+        if have.positive != want.positive or not have.leaf.concept or not want.leaf.concept:
+            return False
+        narrow, broad = (have.leaf, want.leaf) if have.positive else (want.leaf, have.leaf)
+        same = narrow.region == broad.region
+        return same and broad.concept in self.knowledge.ancestors(narrow.concept)
+
+    def consistent(self, atoms: frozenset[Met]) -> bool:
+        """Say whether leaves can be so at once."""
+        return not any(
+            a.positive and not b.positive and self.entails(a, Met(b.leaf, True)) for a in atoms for b in atoms
+        )
+
+    def defeated(self, clause: Clause) -> Iterator[Finding]:
+        """Yield a coverage clause that is never met without an exclusion that defeats it."""
+        if clause.kind not in COVERAGE:
+            return
+        for other in self.edition.of_kind(*EXCLUSION):
+            everywhere = self.reached[clause.iri] <= self.reached[other.iri]
+            if everywhere and clause.iri not in other.restored_by and self.implied(clause, other):
+                name = other.criterion.clause or local_name(other.iri)
+                help = f"whatever meets it establishes {name}; name it under `cov:restoredBy` there, or correct one"
+                yield self.finding(clause, "is dead", help)
+
+
+def _atom(leaf: Outcome, positive: bool) -> Sets[Met]:
+    return (frozenset((Met(leaf.criterion, positive),)),)
+
+
+def _misquoted(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
+    """Yield quotes that the source of their policy does not contain, letter for letter."""
+    file = knowledge.root / "shapes" / document.id / "source.md"
+    source = " ".join(file.read_text("utf-8").split()) if file.is_file() else ""
+    if not source:
+        yield Finding(document.id, document.id, "has no source.md", "write down what is quoted, and where it stands")
+        return
+    for iri in knowledge.criteria_of(document):
+        for quote in knowledge.graph.objects(iri, COV + "quote"):
+            if isinstance(quote, Literal) and " ".join(quote.value.split()) not in source:
+                problem = f"quotes “{quote.value}”, which source.md does not contain"
+                name = knowledge.graph.text(iri, RDFS + "label") or local_name(iri)
+                yield Finding(document.id, name, problem, "copy the words exactly, or correct source.md")
+
+
+def folders(root: Path) -> Iterable[Path]:
+    """Return the folders of policies and guidelines."""
+    return sorted(path for path in (root / "shapes").iterdir() if path.is_dir())
