@@ -5,15 +5,14 @@ it meets another clause of its kind as well, *dead* if whatever meets it also es
 sets aside. What a policy says on purpose though another clause says more is acknowledged by `cov:subsumedBy`.
 """
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kg.criteria import Criterion
 from kg.evaluate import Outcome, evaluate
 from kg.graph import Graph
 from kg.knowledge import COVERAGE, EXCLUSION, Clause, Document, Edition, Knowledge
-from kg.sets import LIMIT, Sets, sets_for
+from kg.sets import LIMIT, Sets, all_of, sets_for
 from kg.shapes import Run
 from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
 
@@ -61,15 +60,18 @@ class _Edition:
         self.knowledge = knowledge
         self.codes = codes
         silence = Run(Graph(below=knowledge.graph))
-        self.ways: dict[str, Sets[Met]] = {}
+        self.met: dict[str, Sets[Met]] = {}  # the ways to meet a clause
+        self.ways: dict[str, Sets[Met]] = {}  # the ways to meet what it asks of the lines that it concerns
         for clause in edition.clauses:
             outcome = evaluate(clause.criterion, silence, COV + "nothing", {})
-            self.ways[clause.iri] = sets_for(outcome, True, _atom, self.consistent)
-        self.reached = {clause.iri: frozenset(self.concerned(clause)) for clause in edition.clauses}
+            asked = [part for part in outcome.parts if part.criterion is not clause.concerns]
+            self.met[clause.iri] = sets_for(outcome, True, _atom, self.consistent)
+            self.ways[clause.iri] = all_of((sets_for(p, True, _atom, self.consistent) for p in asked), self.consistent)
+        self.reached = {clause.iri: dict(self.concerned(clause)) for clause in edition.clauses}
 
     def findings(self) -> Iterator[Finding]:
         for clause in self.edition.clauses:
-            if not self.ways[clause.iri]:
+            if not self.met[clause.iri]:
                 yield self.finding(clause, "can be met by no facts", "its criteria contradict each other")
             if not self.reached[clause.iri]:
                 yield self.finding(clause, "concerns no code of the ontology", "correct `cov:concerns`")
@@ -86,27 +88,36 @@ class _Edition:
     def finding(self, clause: Clause, problem: str, help: str) -> Finding:
         return Finding(self.document.id, clause.criterion.clause or local_name(clause.iri), problem, help)
 
-    def concerned(self, clause: Clause) -> Iterator[str]:
-        """Yield the codes that a clause concerns, as far as the code alone says; open is taken for yes."""
-        if clause.concerns is None:
-            yield from self.codes
-            return
+    def concerned(self, clause: Clause) -> Iterator[tuple[str, bool]]:
+        """Yield the codes that a clause may concern as far as the code says, and whether it surely does."""
         for code in self.codes:
+            if clause.concerns is None:
+                yield code, True
+                continue
             line = f"{COV}line-of-{local_name(code)}"
             run = Run(Graph(((line, COV + "code", code),), below=self.knowledge.graph))
-            if not evaluate(clause.concerns, run, line, {}).refuted:
-                yield code
+            outcome = evaluate(clause.concerns, run, line, {})
+            if not outcome.refuted:
+                yield code, outcome.met
+
+    def within(self, clause: Clause, other: Clause) -> bool:
+        """Say whether a clause concerns no lines but those that another concerns, as far as codes say."""
+        if clause.concerns is not None and clause.concerns is other.concerns:
+            return True
+        reached, around = self.reached[clause.iri], self.reached[other.iri]
+        return all(code in around and (around[code] or not surely) for code, surely in reached.items())
 
     def shadows(self, other: Clause, clause: Clause) -> bool:
         """Say whether whatever meets a clause meets another of its kind on the same lines as well."""
-        return (
-            other.iri != clause.iri
-            and other.kind == clause.kind
-            and clause.kind in (*COVERAGE, *EXCLUSION)
-            and self.reached[clause.iri] <= self.reached[other.iri]
-            and self.implied(clause, other)
-            and not (self.implied(other, clause) and other.iri > clause.iri)
-        )
+        kinds = (*COVERAGE, *EXCLUSION)
+        if other.iri == clause.iri or other.kind != clause.kind or clause.kind not in kinds:
+            return False
+        alike = self.covers(clause, other) and other.iri > clause.iri  # of two that say the same one is named
+        return self.covers(other, clause) and not alike
+
+    def covers(self, other: Clause, clause: Clause) -> bool:
+        """Say whether a clause is met on every line and in every way on which another is."""
+        return self.within(clause, other) and self.implied(clause, other)
 
     def implied(self, clause: Clause, other: Clause) -> bool:
         """Say whether each way to meet a clause includes a way to meet another."""
@@ -137,8 +148,7 @@ class _Edition:
         if clause.kind not in COVERAGE:
             return
         for other in self.edition.of_kind(*EXCLUSION):
-            everywhere = self.reached[clause.iri] <= self.reached[other.iri]
-            if everywhere and clause.iri not in other.restored_by and self.implied(clause, other):
+            if clause.iri not in other.restored_by and self.covers(other, clause):
                 name = other.criterion.clause or local_name(other.iri)
                 help = f"whatever meets it establishes {name}; name it under `cov:restoredBy` there, or correct one"
                 yield self.finding(clause, "is dead", help)
@@ -161,8 +171,3 @@ def _misquoted(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
                 problem = f"quotes “{quote.value}”, which source.md does not contain"
                 name = knowledge.graph.text(iri, RDFS + "label") or local_name(iri)
                 yield Finding(document.id, name, problem, "copy the words exactly, or correct source.md")
-
-
-def folders(root: Path) -> Iterable[Path]:
-    """Return the folders of policies and guidelines."""
-    return sorted(path for path in (root / "shapes").iterdir() if path.is_dir())
