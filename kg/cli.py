@@ -27,6 +27,9 @@ app = typer.Typer(
 policy_app = typer.Typer(no_args_is_help=True, help="Judge the policies themselves.")
 app.add_typer(policy_app, name="policy")
 
+ontology_app = typer.Typer(no_args_is_help=True, help="Build what Protégé and stores may want beside the ontology.")
+app.add_typer(ontology_app, name="ontology")
+
 BAD_INPUT = 2
 
 
@@ -128,6 +131,27 @@ def compare(
     knowledge = kg.load_knowledge()
     comparison = compared(kg.read_claim(claim, knowledge), knowledge, posture.value)
     _write(_told(comparison, format, print_comparison, output is None), output)
+
+
+@ontology_app.command()
+def build(
+    full: Annotated[bool, typer.Option("--full", help="every class of the ICD-10-CM release")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="build/icd10cm-full.ttl unless given")] = None,
+) -> None:
+    """Write the whole ICD-10-CM release as an OWL module that imports the ontology; the engine never reads it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from kg.ontology import DEFAULT, write_full
+
+    if not full:
+        raise ClaimError([Fault("ontology build", "there is nothing to build but the full release", "give --full")])
+    target = output or DEFAULT
+
+    def shown(items: Iterable[Any]) -> Iterable[Any]:
+        return track(items, "writing classes", console=Console(stderr=True), transient=True)
+
+    typer.echo(f"{write_full(target, shown):,} classes in {target}")
 
 
 @policy_app.command()

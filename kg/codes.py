@@ -22,9 +22,11 @@ def describe(code: str, knowledge: Knowledge) -> Iterator[str]:
     known = [iri for iri in (icd10cm(plain), CPT + plain, HCPCS + plain) if knowledge.graph.objects(iri, TYPE)]
     if known:
         yield from _of(known[0], knowledge)
-    elif plain in knowledge.release:
+    elif plain in knowledge.release and plain not in knowledge.history:
         kind = "may be reported" if knowledge.release[plain] else "is a header and is never reported"
         yield f"{code}: a code of ICD-10-CM that {kind}; the ontology says nothing more of it, so it states nothing"
+    elif plain in knowledge.history:
+        yield f"{code}: a code of ICD-10-CM that is known to be gone from {knowledge.history[plain]}; it states nothing"
     else:
         near = nearest(code, map(knowledge.notation, _all_codes(knowledge)), "check the code")
         raise ClaimError([Fault("CODE", f"`{code[:80]}` is not a code that Coverpath knows", near)])

@@ -7,14 +7,28 @@ from datetime import date, datetime
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from kg.criteria import Criterion, read_criteria
-from kg.errors import IncompleteCriterionError, KnowledgeError
+from kg.errors import DanglingReferenceError, IncompleteCriterionError, KnowledgeError, nearest
 from kg.graph import Graph, read
 from kg.literal import value_of
 from kg.path import Repeat, Sequence, Step
-from kg.terms import ANATOMY, CONDITION, COV, ICD10CM, MONITORING, RDFS, SKOS, TYPE, Literal, Term, Triple, local_name
+from kg.terms import (
+    ANATOMY,
+    CONDITION,
+    COV,
+    ICD10CM,
+    MONITORING,
+    RDFS,
+    SKOS,
+    TYPE,
+    Blank,
+    Literal,
+    Term,
+    Triple,
+    local_name,
+)
 
 _T = TypeVar("_T")
 SUBCLASS_OF = RDFS + "subClassOf"
@@ -22,6 +36,8 @@ LABEL = RDFS + "label"
 CAUDAL = ANATOMY + "directlyCaudalTo"
 ENCLOSES = ANATOMY + "encloses"
 EXITS_AT = ANATOMY + "exitsAt"
+RELEASE = "ontology/codes/icd10cm-release.txt"
+HISTORY = "ontology/codes/icd10cm-history.txt"
 NOTATION = SKOS + "notation"
 
 
@@ -206,8 +222,17 @@ class Knowledge:
     @cached_property
     def release(self) -> Mapping[str, bool]:
         """Return every code of the ICD-10-CM release, undotted, and whether it may be reported."""
-        lines = (self.root / "ontology/codes/icd10cm-release.txt").read_text().split()
-        return {line.rstrip("-"): not line.endswith("-") for line in lines}
+        return {line.rstrip("-"): not line.endswith("-") for line in _listed(self.root / RELEASE)}
+
+    @cached_property
+    def history(self) -> Mapping[str, date]:
+        """Return the ICD-10-CM codes that were reported once, undotted, and the day on which they were known to be gone."""
+        rows = (line.split() for line in _listed(self.root / HISTORY))
+        return {code: date.fromisoformat(gone) for code, _, gone in rows if gone != "-"}
+
+    def knows(self, code: str) -> bool:
+        """Say whether any release of ICD-10-CM that is known holds a code, undotted."""
+        return code in self.release or code in self.history
 
     def ancestors(self, node: str) -> dict[Term, tuple[Triple, ...]]:
         """Return a class and all above it, each with the subclass steps that lead there."""
@@ -307,6 +332,8 @@ class Knowledge:
             return "ExpiredCode", ((code, COV + "billableUntil", end or ""),)
         if first is None and code.startswith(ICD10CM):
             plain = local_name(code).replace(".", "")
+            if plain in self.history:
+                return ("ValidCode" if day < self.history[plain] else "ExpiredCode"), ()
             return ("ValidCode" if self.release.get(plain) else "HeaderCode"), ()
         return "ValidCode", ()
 
@@ -327,6 +354,11 @@ class Knowledge:
         return memo[key]
 
 
+def _listed(path: Path) -> list[str]:
+    """Return the lines of a list of ours without its comments."""
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
 def find_root() -> Path:
     """Return the folder that holds `ontology/` and `shapes/`: the checkout, or the installed package."""
     here = Path(__file__).resolve().parent
@@ -339,7 +371,7 @@ def find_root() -> Path:
 def knowledge_files(root: Path) -> list[Path]:
     """Return the files that determine every answer, in a fixed order."""
     turtle = [path for folder in ("ontology", "shapes") for path in (root / folder).rglob("*.ttl")]
-    return sorted((*turtle, root / "ontology/codes/icd10cm-release.txt"))
+    return sorted((*turtle, root / RELEASE, root / HISTORY, root / "shapes/claim-context.jsonld"))
 
 
 @cache
@@ -364,20 +396,62 @@ def load_knowledge(root: Path | None = None) -> Knowledge:
 
 def build(graph: Graph, hash: str, root: Path) -> Knowledge:
     """Make knowledge of a graph: read criteria, clauses, editions, policies, guidelines and edits."""
-    clauses = [s for kind in CLAUSE_KINDS for s in graph.subjects(TYPE, COV + kind) if isinstance(s, str)]
+    _refuse_dangling(graph)
+    clauses = [s for kind in CLAUSE_KINDS for s in graph.subjects(TYPE, COV + kind) if _is_in_edition(s, graph)]
     edits = [s for s in graph.subjects(TYPE, COV + "Edit") if isinstance(s, str)]
     criteria = read_criteria(graph, [*clauses, *edits])
+    policies, guidelines = (tuple(_documents(graph, kind, criteria)) for kind in ("Policy", "Guideline"))
+    ids: dict[str, Document] = {}
+    for document in (*policies, *guidelines):
+        if (other := ids.setdefault(document.id, document)) is not document:
+            problem = f"`{document.id}` is the identifier of `{local_name(other.iri)}` too"
+            raise KnowledgeError(local_name(document.iri), problem, "give each its own `skos:notation`")
     return Knowledge(
         graph=graph,
         hash=hash,
-        policies={d.id: d for d in _documents(graph, "Policy", criteria)},
-        guidelines=tuple(_documents(graph, "Guideline", criteria)),
+        policies={policy.id: policy for policy in policies},
+        guidelines=guidelines,
         edits=tuple(
             Edit(criteria[iri], _effect(graph, iri)) for iri in edits if graph.value(iri, COV + "inEdition") is None
         ),
         criteria=criteria,
         root=root,
     )
+
+
+REFERENCES: Mapping[str, tuple[str, ...]] = {  # what each may name
+    "effect": ("EditEffect",),
+    "inEdition": ("Edition",),
+    "ofPayer": ("Payer",),
+    "ofPolicy": ("Policy", "Guideline"),
+    "reason": ("DenialReason",),
+    "restoredBy": CLAUSE_KINDS,
+    "sourceStatus": ("SourceStatus",),
+    "subsumedBy": CLAUSE_KINDS,
+}
+
+
+def _refuse_dangling(graph: Graph) -> None:
+    """Refuse a reference to nothing: what it names would be left out of every decision."""
+    kinds = {COV + name: tuple(COV + kind for kind in known) for name, known in REFERENCES.items()}
+    for s, p, o in graph:
+        if p in kinds and not any((o, TYPE, kind) in graph for kind in kinds[p]):
+            known = [local_name(i) for kind in kinds[p] for i in graph.subjects(TYPE, kind) if isinstance(i, str)]
+            problem = f"`cov:{local_name(p)}` names `{_shown(o)}`, which does not exist"
+            help = nearest(_shown(o), known, f"name one that is a `cov:{local_name(kinds[p][0])}`")
+            raise DanglingReferenceError(_shown(s), problem, help)
+
+
+def _shown(term: Term) -> str:
+    return local_name(term) if isinstance(term, str) else f"_:{term.label}" if isinstance(term, Blank) else term.value
+
+
+def _is_in_edition(clause: Term, graph: Graph) -> TypeGuard[str]:
+    if not isinstance(clause, str):
+        raise IncompleteCriterionError(_shown(clause), "the clause has no name", "give it an IRI")
+    if not graph.objects(clause, COV + "inEdition"):
+        raise IncompleteCriterionError(local_name(clause), "the clause is in no edition", "write `cov:inEdition ...`")
+    return True
 
 
 def _effect(graph: Graph, iri: str) -> str:
@@ -396,28 +470,40 @@ def _documents(graph: Graph, kind: str, criteria: Mapping[str, Criterion]) -> It
             raise KnowledgeError(
                 local_name(iri), "a policy or guideline has an identifier and an edition", "see CONTRIBUTING.md"
             )
+        versions = sorted((_edition(graph, e, criteria) for e in editions), key=lambda e: e.start or date.min)
+        for earlier, later in pairwise(versions):
+            if earlier.end is None or earlier.end > (later.start or date.min):
+                problem = f"the edition is in force while `{local_name(earlier.iri)}` is"
+                raise KnowledgeError(local_name(later.iri), problem, "write `cov:effectiveUntil` of the earlier one")
         yield Document(
             iri=iri,
             id=identifier,
             label=graph.text(iri, LABEL) or identifier,
             payers=tuple(n.value for p in payers for n in graph.objects(p, NOTATION) if isinstance(n, Literal)),
-            editions=tuple(sorted((_edition(graph, e, criteria) for e in editions), key=lambda e: e.start or date.min)),
+            editions=tuple(versions),
         )
 
 
 def _edition(graph: Graph, iri: Term, criteria: Mapping[str, Criterion]) -> Edition:
     clauses = [s for s in graph.subjects(COV + "inEdition", iri) if isinstance(s, str)]
+    start, end = (_day(graph, iri, name) for name in ("effectiveFrom", "effectiveUntil"))
+    if start and end and end <= start:
+        raise KnowledgeError(_shown(iri), "the edition ends before it is in force", "correct `cov:effectiveUntil`")
     return Edition(
         iri=str(iri),
         name=graph.text(iri, COV + "editionName") or local_name(str(iri)),
-        start=_day(graph, iri, "effectiveFrom"),
-        end=_day(graph, iri, "effectiveUntil"),
+        start=start,
+        end=end,
         clauses=tuple(sorted((_clause(graph, c, criteria) for c in clauses), key=lambda c: (c.order, c.iri))),
     )
 
 
 def _day(graph: Graph, iri: Term, name: str) -> date | None:
-    return _as_day(graph.value(iri, COV + name))
+    days = [_as_day(value) for value in graph.objects(iri, COV + name)]
+    if None in days or len(days) > 1:
+        problem = f"`cov:{name}` is not one day"
+        raise KnowledgeError(_shown(iri), problem, 'write for example "2025-03-14T00:00:00"^^xsd:dateTime')
+    return days[0] if days else None
 
 
 def _as_day(term: Term | None) -> date | None:
@@ -426,7 +512,10 @@ def _as_day(term: Term | None) -> date | None:
 
 
 def _clause(graph: Graph, iri: str, criteria: Mapping[str, Criterion]) -> Clause:
-    kind = next(kind for kind in CLAUSE_KINDS if (iri, TYPE, COV + kind) in graph)
+    kinds = [kind for kind in CLAUSE_KINDS if (iri, TYPE, COV + kind) in graph]
+    if len(kinds) != 1:
+        problem = f"a clause is of one kind, and this is of {len(kinds)}"
+        raise IncompleteCriterionError(local_name(iri), problem, f"write one of {', '.join(CLAUSE_KINDS)}")
     concerns = graph.iri(iri, COV + "concerns")
     status = local_name(graph.iri(iri, COV + "sourceStatus") or "")
     if not status:
@@ -434,11 +523,14 @@ def _clause(graph: Graph, iri: str, criteria: Mapping[str, Criterion]) -> Clause
             local_name(iri), "the clause does not say how its wording is known", "write `cov:sourceStatus cov:seen`"
         )
     is_edit = (iri, TYPE, COV + "Edit") in graph
+    order = graph.text(iri, COV + "order") or "0"
+    if not order.isdecimal():
+        raise IncompleteCriterionError(local_name(iri), f"`cov:order` is `{order}`", "write a whole number")
     return Clause(
         criterion=criteria[iri],
-        kind=kind,
+        kind=kinds[0],
         concerns=criteria[concerns] if concerns else None,
-        order=int(graph.text(iri, COV + "order") or 0),
+        order=int(order),
         restored_by=tuple(r for r in graph.objects(iri, COV + "restoredBy") if isinstance(r, str)),
         reason=graph.iri(iri, COV + "reason") or "",
         source_status=status,

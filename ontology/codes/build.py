@@ -1,15 +1,22 @@
-"""Build the ICD-10-CM files of this folder from `sources/` and the release that simple_icd_10_cm holds."""
+"""Build the ICD-10-CM files of this folder from `sources/` and the release that simple_icd_10_cm holds.
+
+Earlier releases are known from earlier versions of that package, each of which holds one: `--list` prints the release
+of the version that is installed, and `--compare 2021-01-01=LIST ...` writes sources/icd10cm-changes.csv anew from such
+lists. A release is named by the day from which it was in force (sources/icd10cm-releases.csv).
+"""
 
 import argparse
 import csv
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import simple_icd_10_cm as icd  # type: ignore[import-untyped]
+
+from kg.ontology import definition, lineage, name, parent, text, title
 
 HERE = Path(__file__).parent
 PREDICATES = {
@@ -18,10 +25,10 @@ PREDICATES = {
     "MAY": "cov:permits",
     "CONTRA": "cov:statesAbsenceOf",
 }
+BILLABLE, HEADER, ABSENT = "billable", "header", ""
 EVERY_CODE = "*"  # the row of `validity` that holds where no other does
 CODE = r"[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
 MENTION = re.compile(rf"({CODE})(?:\.?-({CODE}))?")
-SPAN = re.compile(r" \(([A-Z][0-9A][0-9A-Z](?:-[A-Z][0-9A][0-9A-Z])?)\)$")
 
 Row = dict[str, str]
 Pairs = Iterator[tuple[str, str]]
@@ -36,6 +43,8 @@ class Sources(NamedTuple):
     conditions: dict[str, list[Row]]
     validity: dict[str, list[Row]]
     spine_families: dict[str, list[Row]]
+    releases: dict[str, list[Row]]
+    changes: dict[str, list[Row]]
 
 
 def read(table: str) -> dict[str, list[Row]]:
@@ -50,44 +59,6 @@ def read(table: str) -> dict[str, list[Row]]:
 def header(file: str) -> str:
     """Read what a file begins with."""
     return (HERE / "sources" / f"icd10cm-{file}-header.txt").read_text(encoding="utf-8")
-
-
-def parent(code: str) -> str:
-    """Find what stands above a code, reading a block of one category, named alike, as that category."""
-    above = str(icd.get_parent(code))
-    return above if above != code else str(icd.get_parent(code, prioritize_blocks=True))
-
-
-def lineage(code: str) -> Iterator[str]:
-    """Yield a code and everything above it."""
-    while code:
-        yield code
-        code = parent(code)
-
-
-def name(code: str) -> str:
-    """Name a chapter by its range of codes, as its public IRI does, and anything else by its code."""
-    found = SPAN.search(icd.get_description(code)) if icd.is_chapter(code) else None
-    return found[1] if found else code
-
-
-def title(code: str) -> str:
-    """Give the official title without the range of codes that chapters and blocks repeat."""
-    return SPAN.sub("", icd.get_description(code))
-
-
-def definition(code: str) -> str:
-    """Say what a class is by its parent and by what tells it from its siblings."""
-    if icd.is_chapter(code):
-        return f"A coded diagnosis of chapter {code} of ICD-10-CM, which holds the codes {name(code)}."
-    verb = "codes as" if icd.is_leaf(code) else "files under"
-    return f"A diagnosis of {name(parent(code))} ({title(parent(code))}) that ICD-10-CM {verb} {code}."
-
-
-def text(words: str) -> str:
-    """Write an English literal."""
-    escaped = words.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"@en'
 
 
 def mentioned(note: str, codes: list[str]) -> Iterator[str]:
@@ -159,30 +130,103 @@ def ontology(sources: Sources) -> str:
     )
 
 
-def release() -> str:
-    """List every code of the release, undotted, headers marked."""
+def listed() -> dict[str, str]:
+    """Return every code of the release, undotted and sorted, and whether it may be reported or is a header."""
     codes = filter(icd.is_category_or_subcategory, dict.fromkeys(icd.get_all_codes()))
-    return header("release") + "".join(
-        sorted(f"{code.replace('.', '')}{'' if icd.is_leaf(code) else '-'}\n" for code in codes)
-    )
+    return dict(sorted((code.replace(".", ""), BILLABLE if icd.is_leaf(code) else HEADER) for code in codes))
+
+
+def release(codes: Mapping[str, str]) -> str:
+    """Write a release, one code a line, headers marked."""
+    return "".join(f"{code}{'' if kind == BILLABLE else '-'}\n" for code, kind in codes.items())
+
+
+def earlier(file: Path) -> dict[str, str]:
+    """Read a release as `--list` prints it."""
+    lines = file.read_text("utf-8").split()
+    return {line.rstrip("-"): HEADER if line.endswith("-") else BILLABLE for line in lines}
+
+
+def changes(now: Mapping[str, str], before: Mapping[str, Mapping[str, str]]) -> str:
+    """Write what each earlier release said of the codes of which the present one says something else."""
+    rows = [
+        (code, *said)
+        for code in sorted({code for codes in (now, *before.values()) for code in codes})
+        if {now.get(code, ABSENT)} != set(said := [codes.get(code, ABSENT) for codes in before.values()])
+    ]
+    return "".join(f"{','.join(row)}\n" for row in (("code", *before), *rows))
+
+
+def spans(sources: Sources) -> Iterator[tuple[str, list[str]]]:
+    """Yield each code that may not be reported in every release, with the releases in which it may."""
+    present, now = list(sources.releases)[-1], listed()
+    for code, (row,) in sources.changes.items():
+        said = {**row, present: now.get(code, ABSENT)}
+        if any(said[day] == BILLABLE for day in sources.releases):
+            yield code, [day for day in sources.releases if said[day] == BILLABLE]
+
+
+def history(sources: Sources) -> str:
+    """Write the first release of each code that came and the first release without each code that went.
+
+    A code of which the validity table gives the dates is left out.
+    """
+    days = list(sources.releases)
+    dated = {code.replace(".", "") for code in sources.validity}
+    lines = []
+    for code, valid in spans(sources):
+        since = "-" if valid[0] == days[0] else valid[0]
+        gone = "-" if valid[-1] == days[-1] else days[days.index(valid[-1]) + 1]
+        lines += [f"{code} {since} {gone}\n"] if code not in dated and (since, gone) != ("-", "-") else []
+    return header("history") + "".join(lines)
+
+
+def contradictions(sources: Sources) -> Iterator[str]:
+    """Yield each date of the validity table that a release denies, and each code of the spine that lacks its date."""
+    days, now = list(sources.releases), listed()
+    found = dict(spans(sources))
+    usual = {code: days if kind == BILLABLE else [] for code, kind in now.items()}
+    for code, rows in sources.validity.items():
+        plain = code.replace(".", "")
+        if code != EVERY_CODE:
+            stated = [d for d in days for r in rows if r["billableFrom"] <= d < (r["billableUntil"] or "9")]
+            valid = found.get(plain, usual.get(plain, []))
+            if stated != valid:
+                yield f"{code} can be billed on {stated} by the table, and on {valid} by the releases"
+    for code in sources.states:
+        if code.replace(".", "") in found and code not in sources.validity:
+            yield f"{code} could not be billed in every release, and the table does not say from or until when it can"
 
 
 def main() -> int:
-    """Write both files, or with --check say which of them differ from what would be written."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Write all files, or with --check say which of them differ from what would be written."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
-    check = parser.parse_args().check
+    parser.add_argument("--list", action="store_true", help="print the release of the installed package, no more")
+    parser.add_argument("--compare", nargs="+", metavar="DAY=LIST", help="compare the release with earlier ones")
+    options = parser.parse_args()
+    if options.list:
+        print(release(listed()), end="")
+        return 0
+    if options.compare:
+        before = {day: earlier(Path(file)) for day, _, file in (pair.partition("=") for pair in options.compare)}
+        (HERE / "sources" / "icd10cm-changes.csv").write_bytes(changes(listed(), before).encode())
+    sources = Sources(*map(read, Sources._fields))
     built = {
-        "icd10cm-spine.ttl": ontology(Sources(*map(read, Sources._fields))),
-        "icd10cm-release.txt": release(),
+        "icd10cm-spine.ttl": ontology(sources),
+        "icd10cm-release.txt": header("release") + release(listed()),
+        "icd10cm-history.txt": history(sources),
     }
-    if not check:
+    if not options.check:
         for file, words in built.items():
             (HERE / file).write_bytes(words.encode())
     stale = [file for file, words in built.items() if (HERE / file).read_bytes() != words.encode()]
     for file in stale:
         print(f"{file} differs from its sources\nhelp: run `python ontology/codes/build.py`", file=sys.stderr)
-    return int(bool(stale))
+    wrong = list(contradictions(sources))
+    for words in wrong:
+        print(f"{words}\nhelp: correct sources/icd10cm-validity.csv", file=sys.stderr)
+    return int(bool(stale or wrong))
 
 
 if __name__ == "__main__":
