@@ -8,6 +8,7 @@ loaded and never written to a file; `coverpath shapes` prints them for any SHACL
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain
 
 import pyoxigraph as ox
@@ -16,14 +17,16 @@ from kg.errors import (
     CircularReferenceError,
     DanglingReferenceError,
     IncompleteCriterionError,
+    KnowledgeError,
     UnsupportedShapeError,
     VacuousLeafError,
     nearest,
 )
 from kg.graph import Graph, parse
-from kg.path import Path, first_steps, read_path, turtle
+from kg.literal import value_of
+from kg.path import Path, first_steps, list_of, read_path, turtle
 from kg.shapes import Run, Shape, read_shapes
-from kg.terms import ANATOMY, COV, RDFS, SH, TYPE, Term, Triple, local_name, written
+from kg.terms import ANATOMY, COV, RDFS, SH, TYPE, XSD, Blank, Literal, Term, Triple, local_name, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,13 @@ class Criterion:
 
     def leaves(self) -> Iterator["Criterion"]:
         """Yield the leaves at or below the criterion, in the order of the source."""
-        if self.is_leaf:
-            yield self
-        else:
-            yield from chain.from_iterable(part.leaves() for part in self.parts)
+        waiting = [self]
+        while waiting:
+            criterion = waiting.pop()
+            if criterion.is_leaf:
+                yield criterion
+            else:
+                waiting.extend(reversed(criterion.parts))
 
 
 JOINS = {SH + "and": "and", SH + "or": "or", SH + "not": "not"}
@@ -157,12 +163,17 @@ def _fact(graph: Graph, iri: str) -> str:
 
 
 def _known(graph: Graph, iri: str) -> str:
-    value, known_by = graph.value(iri, SH + "hasValue"), graph.value(iri, COV + "knownBy")
-    path = turtle(_path(graph, iri))
-    if value is None and graph.value(iri, SH + "minCount") is None:
-        raise _incomplete(iri, "a known leaf asks for a value", "write `sh:hasValue ...`, or `sh:minCount 1` for any")
+    value, count = graph.value(iri, SH + "hasValue"), graph.value(iri, SH + "minCount")
+    known_by, path = graph.value(iri, COV + "knownBy"), turtle(_path(graph, iri))
+    if (value is None) == (count is None):
+        problem = "a known leaf asks either for one value or for any"
+        raise _incomplete(iri, problem, "write `sh:hasValue ...`, or `sh:minCount 1` for any")
+    if count not in (None, Literal("1", XSD + "integer")):
+        raise _unsupported(iri, "`sh:minCount` of a known leaf is 1", "write `sh:minCount 1`")
+    if isinstance(value, Blank):
+        raise _unsupported(iri, "`sh:hasValue` has a value without a name", "write an IRI or a literal")
     test = "sh:minCount 1" if value is None else f"sh:hasValue {_turtle(value)}"
-    known = turtle(read_path(graph, known_by)) if known_by is not None else path
+    known = turtle(read_path(graph, known_by, local_name(iri))) if known_by is not None else path
     return KNOWN_LEAF.format(iri=iri, path=path, value=test, known_by=known)
 
 
@@ -180,6 +191,9 @@ def _within(graph: Graph, iri: str) -> str:
     limits = [(name, value) for name in LIMITS if (value := graph.value(iri, SH + name)) is not None]
     if not limits:
         raise _incomplete(iri, "a number leaf has no limit", "write for example `sh:minInclusive 8`")
+    for name, value in limits:
+        if not (isinstance(value, Literal) and isinstance(value_of(value), Decimal | float)):
+            raise _unsupported(iri, f"`sh:{name}` needs a literal that is a number", "write for example 8")
     written_limits = " ; ".join(f"sh:{name} {_turtle(value)}" for name, value in limits)
     return NUMBER_LEAF.format(iri=iri, path=turtle(_path(graph, iri)), limits=written_limits)
 
@@ -192,7 +206,25 @@ LEAVES: Mapping[str, Callable[[Graph, str], str]] = {
     "NumberLeaf": _within,
 }
 OWL_CLASS = "http://www.w3.org/2002/07/owl#Class"
-_TERMS_OF_LEAVES = {SH + name for name in ("path", "hasValue", "minCount", "node", "message", *LIMITS)}
+MAX_DEPTH = 100  # of criteria within criteria: more than any policy nests, and well within what Python recurses
+_PATH = {SH + "path", COV + "field"}
+_OWN_TERMS: Mapping[str, set[str]] = {  # those by which a criterion of each kind says what it asks
+    "FactLeaf": {COV + "asksFor", COV + "inRegion"},
+    "KnownLeaf": {*_PATH, SH + "hasValue", SH + "minCount", COV + "knownBy"},
+    "EveryLeaf": {*_PATH, SH + "node"},
+    "SomeLeaf": {*_PATH, SH + "node"},
+    "NumberLeaf": {*_PATH, *(SH + name for name in LIMITS)},
+    "and": {SH + "and", COV + "concerns"},
+    "or": {SH + "or"},
+    "not": {SH + "not"},
+}
+_ASKING = frozenset().union(*_OWN_TERMS.values())
+_NAMING = {COV + "inRegion", COV + "concerns"}
+_SINGLE = {
+    *(RDFS + "label", SH + "message", *_ASKING),
+    *(COV + name for name in ("clause", "effect", "order", "quote", "reason", "sourceStatus")),
+    *(COV + name for name in ("evidenceClass", "holdsThat", "speaksOf", "strength")),
+}
 
 
 def read_criteria(graph: Graph, roots: Iterable[str]) -> dict[str, Criterion]:
@@ -230,41 +262,48 @@ def parts_of(graph: Graph, iri: str) -> tuple[str, list[str]]:
     joins = [predicate for predicate in JOINS if graph.value(iri, predicate) is not None]
     concerns = graph.iri(iri, COV + "concerns")
     if len(kinds) + len(joins) > 1:
-        raise UnsupportedShapeError(
-            local_name(iri),
-            "a criterion either tests or joins, and joins in one way",
-            "name a criterion of its own for the rest",
+        raise _unsupported(
+            iri, "a criterion either tests or joins, and joins in one way", "name a criterion of its own for the rest"
         )
-    strange = [p for p in graph.predicates(iri) if p.startswith(SH) and p not in _TERMS_OF_LEAVES and p not in JOINS]
-    if strange:
-        name = strange[0][len(SH) :]
-        known = [t[len(SH) :] for t in (*_TERMS_OF_LEAVES, *JOINS)]
-        raise UnsupportedShapeError(
-            local_name(iri), f"`sh:{name}` has no meaning in a criterion", nearest(name, known, "drop it")
-        )
+    kind = next(chain(kinds, map(JOINS.__getitem__, joins)), "and" if concerns else "")
+    _refuse_dropped(graph, iri, kind)
     if kinds:
-        inner = graph.iri(iri, SH + "node") if kinds[0] in ("EveryLeaf", "SomeLeaf") else None
-        return kinds[0], [inner] if inner else []
+        inner = graph.iri(iri, SH + "node")
+        return kind, [inner] if inner else []
     if joins:
         head = graph.value(iri, joins[0]) or ""
-        members = [head] if joins[0] == SH + "not" else list(graph.items(head))
+        members = (head,) if joins[0] == SH + "not" else list_of(graph, head) or ()
         names = [member for member in members if isinstance(member, str)]
         if len(names) != len(members) or not names:
             raise IncompleteCriterionError(local_name(iri), "a join names criteria", "give each member an IRI")
-        if concerns and JOINS[joins[0]] == "and":
-            return "and", [concerns, *names]
-        if concerns:
-            raise UnsupportedShapeError(
-                local_name(iri), "a clause with `cov:concerns` joins what it asks by `sh:and`", "name the inner join"
-            )
-        return JOINS[joins[0]], names
+        return kind, [concerns, *names] if concerns else names
     if concerns:
-        return "and", [concerns]
-    if not graph.predicates(iri):
-        raise DanglingReferenceError(local_name(iri), "the criterion does not exist", "correct the name or write it")
+        return kind, [concerns]
     raise IncompleteCriterionError(
         local_name(iri), "the criterion neither tests nor joins", "give it a kind of leaf or a join"
     )
+
+
+def _refuse_dropped(graph: Graph, iri: str, kind: str) -> None:
+    """Refuse what an author wrote of a criterion and nothing would read."""
+    own = _OWN_TERMS.get(kind, _ASKING)
+    for term in graph.predicates(iri):
+        values = set(graph.objects(iri, term))
+        prefix, name = ("sh", term[len(SH) :]) if term.startswith(SH) else ("cov", term[len(COV) :])
+        shown = f"`{prefix}:{name}`"
+        if term in _ASKING and term not in own:
+            beside = f"cov:{kind}" if kind in LEAVES else f"sh:{kind}"
+            raise _unsupported(iri, f"{shown} has no meaning beside `{beside}`", "name a criterion of its own for it")
+        if prefix == "sh" and term not in _SINGLE:
+            known = sorted(t[len(SH) :] for t in _SINGLE if t.startswith(SH))
+            raise _unsupported(iri, f"{shown} has no meaning in a criterion", nearest(name, known, "drop it"))
+        if term.startswith(COV) and not graph.objects(term, TYPE):
+            known = sorted(t[len(COV) :] for t in _SINGLE if t.startswith(COV))
+            raise _unsupported(iri, f"{shown} is no term of the ontology", nearest(name, known, "drop it"))
+        if term in _SINGLE and len(values) > 1:
+            raise _unsupported(iri, f"{shown} has {len(values)} values, and one is read", "keep one")
+        if term in _NAMING and not all(isinstance(value, str) for value in values):
+            raise _incomplete(iri, f"{shown} names nothing", "write an IRI")
 
 
 def _in_order(graph: Graph, roots: Iterable[str]) -> list[str]:
@@ -279,12 +318,17 @@ def _in_order(graph: Graph, roots: Iterable[str]) -> list[str]:
             raise CircularReferenceError(
                 local_name(iri), f"the criterion refers to itself: {circle}", "break the circle"
             )
-        try:
-            parts = parts_of(graph, iri)[1]
-        except DanglingReferenceError as error:
-            by = f"`{local_name(above[-1])}` names `{local_name(iri)}`, which" if above else f"`{local_name(iri)}`"
-            raise DanglingReferenceError(by, "does not exist", "correct the name or write the criterion") from error
-        for part in parts:
+        by = above[-1] if above else iri
+        if not graph.predicates(iri):
+            problem = f"`{local_name(by)}` names `{local_name(iri)}`, which" if above else f"`{local_name(iri)}`"
+            raise DanglingReferenceError(
+                local_name(by), f"{problem} does not exist", "correct the name or write the criterion"
+            )
+        if len(above) > MAX_DEPTH:
+            raise KnowledgeError(
+                local_name(above[0]), f"the criterion nests more than {MAX_DEPTH} deep", "join by fewer criteria"
+            )
+        for part in parts_of(graph, iri)[1]:
             visit(part, (*above, iri))
         done[iri] = None
 
@@ -317,7 +361,7 @@ def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], met: Shap
     if kind in LEAVES and not message:
         raise _incomplete(iri, "the leaf has no message", "say what the record lacks: `sh:message ...`")
     members = tuple(known[part] for part in parts)
-    path = read_path(graph, written_path) if (written_path := graph.value(iri, SH + "path")) is not None else None
+    path = _path(graph, iri) if graph.value(iri, SH + "path") is not None else None
     if kind in LEAVES:
         of_claim = path is not None and first_steps(path) == {COV + "ofClaim"}
     else:
@@ -357,11 +401,15 @@ def _path(graph: Graph, iri: str) -> Path:
     path = graph.value(iri, SH + "path")
     if path is None:
         raise _incomplete(iri, "the leaf has no path", "write `sh:path ( cov:... )`")
-    return read_path(graph, path)
+    return read_path(graph, path, local_name(iri))
 
 
 def _turtle(term: Term) -> str:
     return f"<{term}>" if isinstance(term, str) else written(term)
+
+
+def _unsupported(iri: str, problem: str, help: str) -> UnsupportedShapeError:
+    return UnsupportedShapeError(local_name(iri), problem, help)
 
 
 def _incomplete(iri: str, problem: str, help: str) -> IncompleteCriterionError:

@@ -5,21 +5,24 @@ that is no field of a claim is refused. Nothing is fetched and no parser but pyo
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pyoxigraph as ox
 
 from kg.errors import ClaimError, Fault, nearest
 from kg.graph import FIRST, NIL, REST, Graph, parse
-from kg.terms import TYPE, XSD, Blank, Literal, Term, Triple, local_name, written
+from kg.terms import TYPE, XSD, Blank, Literal, Term, Triple, local_name
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_TRIPLES = 20_000
 MAX_TEXT = 64_000
-DATATYPES = {XSD + name for name in ("string", "boolean", "integer", "date", "dateTime")}
+MAX_ITEMS = {"diagnoses": 100, "facts": 2_000, "intervals": 200, "levels": 60, "lines": 1_000, "procedures": 200}
+KINDS = {XSD + "string": "text", XSD + "integer": "whole number", XSD + "date": "date", XSD + "dateTime": "time"}
+KEYWORDS = {"@context", "@graph", "@id", "@list", "@set", "@type", "@value"}
 FORMATS = ("json", "yaml", "jsonld", "turtle", "ntriples")
 CLAIM_TERMS = "https://w3id.org/coverpath/claim#"
 CONTEXT_IRI = "https://w3id.org/coverpath/claim-context.jsonld"
@@ -47,7 +50,7 @@ def fields_of(context: Mapping[str, Any]) -> dict[str, Field]:
             fields=fields_of(term.get("@context", {})) if isinstance(term, dict) else {},
         )
         for name, term in context.items()
-        if not name.startswith("@") and name != "xsd"
+        if not name.startswith("@") and not str(term).endswith("#")  # neither a keyword nor a prefix
     }
 
 
@@ -63,17 +66,10 @@ def read_document(data: bytes, format: str, context: Mapping[str, Any]) -> Docum
     if format not in FORMATS:
         raise ClaimError([Fault("document", f"`{format}` is not a format of claims", f"use {', '.join(FORMATS)}")])
     fields = fields_of(context)
-    if format == "json":
-        value = _json(data)
-    elif format == "yaml":
-        value = _yaml(data)
-    else:
-        value = None
-        if format == "jsonld":
-            value = _json(data)
-            value = _our_jsonld(value, context)
-        if value is None:
-            value = _framed(data, format, context, fields)
+    try:
+        value = _value(data, format, context, fields)
+    except RecursionError:
+        raise ClaimError([_too_deep(MAX_DEPTH)]) from None
     faults: list[Fault] = []
     document = _fields(value, fields, "", faults)
     if faults:
@@ -81,14 +77,23 @@ def read_document(data: bytes, format: str, context: Mapping[str, Any]) -> Docum
     return document
 
 
+def _value(data: bytes, format: str, context: Mapping[str, Any], fields: Mapping[str, Field]) -> Any:
+    match format:
+        case "json":
+            return _json(data)
+        case "yaml":
+            return _yaml(data)
+        case "jsonld":
+            value = _json(data)
+            plain = _our_jsonld(value, context)
+            return _framed(_with_our_context(value, context), format, fields) if plain is None else plain
+    _refuse_deep(data.decode("utf-8", "replace"), 2 * MAX_DEPTH)
+    return _framed(data, format, fields)
+
+
 def to_graph(document: Document, fields: Mapping[str, Field], base: str) -> Graph:
     """Return the document graph: one node an object, named by its place in the document."""
     return Graph(_triples(document, fields, base, ""))
-
-
-def to_triples(document: Document, context: Mapping[str, Any], base: str) -> list[Triple]:
-    """Return the triples of the document graph."""
-    return list(_triples(document, fields_of(context), base, ""))
 
 
 def _triples(value: Document, fields: Mapping[str, Field], base: str, place: str) -> Iterator[Triple]:
@@ -113,25 +118,30 @@ def _node(value: Any, field: Field, base: str, place: str) -> Term:
     return f"{base}#{place}" if field.fields else Literal(str(value), field.datatype)
 
 
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ClaimError([Fault("document", "the bytes are not UTF-8", "save the file as UTF-8")]) from None
+
+
 def _json(data: bytes) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen = dict(items)
-        if len(seen) < len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ClaimError([Fault("document", f"the field `{twice[:80]}` is given twice in one object", "keep one")])
-        return seen
+        found: dict[str, Any] = {}
+        for name, value in items:
+            if name in found:
+                problem = f"the field `{name[:80]}` is given twice in one object"
+                raise ClaimError([Fault("document", problem, "keep one")])
+            found[name] = value
+        return found
 
     def refuse(text: str) -> Any:
         raise ClaimError([Fault("document", "a number is not finite", "write a whole number")])
 
+    text = _text(data)
+    _refuse_deep(text, MAX_DEPTH)
     try:
-        text = data.decode("utf-8-sig")
-        if _depth(text) > MAX_DEPTH:
-            raise ClaimError([_too_deep(MAX_DEPTH)])
         return json.loads(text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_whole, parse_float=_real)
-    except UnicodeDecodeError as error:
-        raise ClaimError([Fault("document", "the bytes are not UTF-8", "save the file as UTF-8")]) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ClaimError(
@@ -147,59 +157,66 @@ def _real(text: str) -> float:
     return float(text[:40])
 
 
-def _depth(text: str) -> int:
-    """Return how deep brackets nest, quoted ones included: enough to refuse an attack before parsing."""
-    depth = deepest = 0
-    for char in text:
-        if char in "{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "}]":
-            depth -= 1
-    return deepest
+# What holds no brackets, in Turtle: an escaped character of a name, an IRI, a comment, a text. JSON has the last alone.
+_QUOTED = re.compile(
+    r"""\\.|<[^\x00-\x20<>"{}|^`]*+>|#[^\r\n]*+|(\"{3}|'{3}|"|')(?:[^"'\\]++|\\.|(?!\1).)*+(?:\1|\Z)""", re.S
+)
+
+
+def _refuse_deep(text: str, limit: int) -> None:
+    """Refuse brackets that nest too deep before a parser sees them: pyoxigraph's crashes on deep triple terms."""
+    depth = 0
+    for bracket in re.findall(r"[][{}()]", _QUOTED.sub("", text)):
+        depth += 1 if bracket in "[{(" else -1
+        if depth > limit:
+            raise ClaimError([_too_deep(limit)])
 
 
 def _yaml(data: bytes) -> Any:
+    """Build texts, lists and mappings only: a code is no number, and aliases cannot multiply."""
     import yaml
 
-    class Loader(yaml.BaseLoader):
-        """Builds texts, lists and mappings only: a code is no number, and aliases cannot multiply."""
+    def refuse(event: Any, problem: str, help: str) -> NoReturn:
+        mark = event.start_mark
+        raise ClaimError([Fault(f"line {mark.line + 1}, column {mark.column + 1}", problem, help)])
 
-        depth = 0
+    def inner() -> Iterator[Any]:
+        while not isinstance(event := next(events), yaml.CollectionEndEvent):
+            yield event
 
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            if isinstance(event, yaml.AliasEvent):
-                raise ClaimError([Fault(_mark(event), "YAML aliases are not read", "write the value out")])
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise ClaimError([_too_deep(MAX_DEPTH)])
-            node = super().compose_node(parent, index)
-            self.depth -= 1
-            return node
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            for key in keys:
-                if keys.count(key) > 1:
-                    raise ClaimError([Fault(_mark(node), f"the field `{key[:80]}` is given twice", "keep one")])
-            return super().construct_mapping(node, deep)
-
-    def _mark(event: Any) -> str:
-        return f"line {event.start_mark.line + 1}, column {event.start_mark.column + 1}"
-
-    try:
-        text = data.decode("utf-8-sig")
-        if _depth(text) > MAX_DEPTH:
+    def build(event: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
             raise ClaimError([_too_deep(MAX_DEPTH)])
-        return yaml.load(text, Loader)
-    except UnicodeDecodeError as error:
-        raise ClaimError([Fault("document", "the bytes are not UTF-8", "save the file as UTF-8")]) from error
+        if isinstance(event, yaml.AliasEvent):
+            refuse(event, "YAML aliases are not read", "write the value out")
+        if isinstance(event, yaml.ScalarEvent):
+            return event.value
+        if isinstance(event, yaml.SequenceStartEvent):
+            return [build(item, depth + 1) for item in inner()]
+        found: dict[str, Any] = {}
+        for key in inner():
+            name = build(key, depth + 1)
+            if not isinstance(name, str):
+                refuse(key, "the name of a field is a text", "check indentation and colons")
+            if name in found:
+                refuse(key, f"the field `{name[:80]}` is given twice", "keep one")
+            found[name] = build(next(events), depth + 1)
+        return found
+
+    text = _text(data)
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # libyaml where it is installed: twenty times as fast
+    try:
+        events = (e for e in yaml.parse(text, loader) if isinstance(e, (yaml.NodeEvent, yaml.CollectionEndEvent)))
+        first = next(events, None)
+        value = None if first is None else build(first, 1)
+        if second := next(events, None):
+            refuse(second, "a second document begins", "send one claim at a time")
+        return value
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "document"
         raise ClaimError([Fault(place, "this is not YAML", "check indentation, colons and quotes")]) from None
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, ValueError):
         raise ClaimError([Fault("document", "this is not YAML", "check indentation, colons and quotes")]) from None
 
 
@@ -208,18 +225,24 @@ def _too_deep(limit: int) -> Fault:
 
 
 def _our_jsonld(value: Any, context: Mapping[str, Any]) -> Any:
-    """Return the fields of a document whose only context is ours; None where another context must be applied."""
-    if isinstance(value, dict) and value.get("@context") in (CONTEXT_IRI, [CONTEXT_IRI], context):
-        return {name: inner for name, inner in value.items() if name != "@context"}
-    return None
+    """Return the fields of a document that uses nothing of JSON-LD but our context; None where more is to be read."""
+    if not isinstance(value, dict) or value.get("@context") not in (CONTEXT_IRI, [CONTEXT_IRI], context):
+        return None
+    document = {name: inner for name, inner in value.items() if name != "@context"}
+    return None if any(name.startswith("@") for name in _names(document)) else document
 
 
-def _framed(data: bytes, format: str, context: Mapping[str, Any], fields: Mapping[str, Field]) -> Document:
+def _names(value: Any) -> Iterator[str]:
+    """Yield the names of all fields within a document; a context holds none."""
+    if isinstance(value, dict):
+        yield from value
+        value = [inner for name, inner in value.items() if name != "@context"]
+    for item in value if isinstance(value, list) else ():
+        yield from _names(item)
+
+
+def _framed(data: bytes, format: str, fields: Mapping[str, Field]) -> Document:
     kinds = {"turtle": ox.RdfFormat.TURTLE, "ntriples": ox.RdfFormat.N_TRIPLES, "jsonld": ox.RdfFormat.JSON_LD}
-    if format == "jsonld":
-        data = _with_our_context(data, context)
-    elif _depth(data.decode("utf-8", "replace")) > 2 * MAX_DEPTH:
-        raise ClaimError([_too_deep(2 * MAX_DEPTH)])
     try:
         triples = []
         for triple in parse(data, kinds[format], base="https://w3id.org/coverpath/claims/"):
@@ -235,8 +258,11 @@ def _framed(data: bytes, format: str, context: Mapping[str, Any], fields: Mappin
     return frame(triples, fields)
 
 
-def _with_our_context(data: bytes, context: Mapping[str, Any]) -> bytes:
-    """Put our context in place of its name, wherever a document names it."""
+def _with_our_context(value: Any, context: Mapping[str, Any]) -> bytes:
+    """Put our context in place of its name, wherever a document names it; refuse names that JSON-LD would drop."""
+    for name in _names(value):
+        if (name.startswith("@") and name not in KEYWORDS) or re.search(r'[\x00-\x20<>"{}|\\^`]', name):
+            raise ClaimError([Fault("document", f"`{name[:80]}` is not a field", "see the claim fields in README.md")])
 
     def replaced(value: Any) -> Any:
         if isinstance(value, dict):
@@ -248,11 +274,11 @@ def _with_our_context(data: bytes, context: Mapping[str, Any]) -> bytes:
             return [_context(item) for item in value]
         return context if value == CONTEXT_IRI else value
 
-    return json.dumps(replaced(_json(data))).encode()
+    return json.dumps(replaced(value)).encode()
 
 
 def frame(triples: list[Triple], fields: Mapping[str, Field]) -> Document:
-    """Read a document graph back into fields; every triple must be one.
+    """Read a document graph back into fields, with None for a value that is not of its field's kind.
 
     Raises ClaimError, one fault for each triple that is not a field of the claim.
     """
@@ -272,39 +298,47 @@ def frame(triples: list[Triple], fields: Mapping[str, Field]) -> Document:
                 )
             ]
         )
-    used: set[Triple] = set()
+    claim = claims[0]
+    used: set[Triple] = {(claim, TYPE, CLAIM_TERMS + "Claim")}
+    entered: set[Term] = {claim}
 
-    def node(subject: Term, fields: Mapping[str, Field]) -> Document:
+    def enter(node: Term, place: str) -> None:
+        if node in entered:
+            raise ClaimError([Fault(place, "a node of the graph stands in two places", "write a node for each place")])
+        entered.add(node)
+
+    def node(subject: Term, fields: Mapping[str, Field], place: str) -> Document:
         found: Document = {}
-        used.update((subject, TYPE, o) for o in graph.objects(subject, TYPE) if str(o).startswith(CLAIM_TERMS))
         for name, field in fields.items():
-            values = graph.objects(subject, field.iri)
-            if not values:
-                continue
-            used.update((subject, field.iri, value) for value in values[:1])
-            found[name] = members(values[0], field) if field.is_list else plain(values[0], field)
+            for value in graph.objects(subject, field.iri)[:1]:
+                used.add((subject, field.iri, value))
+                found[name] = (members if field.is_list else single)(value, field, f"{place}/{name}")
         return found
 
-    def members(head: Term, field: Field) -> list[Any]:
+    def members(cell: Term, field: Field, place: str) -> list[Any] | None:
         items: list[Any] = []
-        while head != NIL and (firsts := graph.objects(head, FIRST)) and (head, FIRST, firsts[0]) not in used:
-            rest = graph.value(head, REST) or NIL
-            used.update({(head, FIRST, firsts[0]), (head, REST, rest)})
-            items.append(plain(firsts[0], field))
-            head = rest
+        while cell != NIL:
+            first, rest = graph.value(cell, FIRST), graph.value(cell, REST)
+            if first is None or rest is None:
+                return None
+            enter(cell, place)
+            used.update({(cell, FIRST, first), (cell, REST, rest)})
+            items.append(single(first, field, f"{place}/{len(items)}"))
+            cell = rest
         return items
 
-    def plain(value: Term, field: Field) -> Any:
-        if field.fields:
-            return {} if isinstance(value, Literal) else node(value, field.fields)
-        if isinstance(value, Literal) and value.datatype in DATATYPES:
-            return value.value
-        return {"@id": written(value)}
+    def single(value: Term, field: Field, place: str) -> Any:
+        if not field.fields:
+            return value.value if isinstance(value, Literal) and value.datatype == field.datatype else None
+        if isinstance(value, Literal) or (isinstance(value, str) and not graph.predicates(value)):
+            return None
+        enter(value, place)
+        return node(value, field.fields, place)
 
-    document = node(claims[0], fields)
+    document = node(claim, fields, "")
     strangers = [triple for triple in triples if triple not in used]
     if strangers:
-        raise ClaimError(map(_stranger, strangers[:20]))
+        raise ClaimError(map(_stranger, strangers))
     return document
 
 
@@ -332,14 +366,22 @@ def _fields(value: Any, fields: Mapping[str, Field], place: str, faults: list[Fa
         field, spot = fields.get(name), f"{place}/{name[:80]}"
         if field is None:
             faults.append(
-                Fault(spot, f"`{name[:80]}` is not a field here", nearest(name, fields, f"fields: {', '.join(fields)}"))
+                Fault(
+                    spot,
+                    f"`{name[:80]}` is not a field here",
+                    nearest(name, fields, f"fields: {', '.join(fields)}", faults),
+                )
             )
         elif not field.is_list:
             found[name] = _field(inner, field, spot, faults)
+        elif isinstance(inner, list) and len(inner) > MAX_ITEMS[name]:
+            faults.append(
+                Fault(spot, f"`{name}` has more than {MAX_ITEMS[name]:,} members", "send one claim at a time")
+            )
         elif isinstance(inner, list):
             found[name] = [_field(item, field, f"{spot}/{i}", faults) for i, item in enumerate(inner)]
         else:
-            faults.append(Fault(spot, f"`{name}` is a list", "write it in [ ]"))
+            faults.append(Fault(spot, f"`{name}` is a list", "write it in [ ], in Turtle in ( )"))
     return {name: found[name] for name in fields if name in found}
 
 
@@ -355,6 +397,6 @@ def _field(value: Any, field: Field, place: str, faults: list[Fault]) -> Any:
     elif isinstance(value, str):
         faults.append(Fault(place, f"the text has more than {MAX_TEXT:,} characters", "shorten it"))
     else:
-        kind = "whole number" if field.datatype == XSD + "integer" else "text"
-        faults.append(Fault(place, f"a {kind} belongs here", "leave the field out if nothing is known"))
+        help = f"leave the field out if nothing is known; in RDF it is a literal of xsd:{local_name(field.datatype)}"
+        faults.append(Fault(place, f"a {KINDS[field.datatype]} belongs here", help))
     return ""

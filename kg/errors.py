@@ -1,8 +1,12 @@
 """Errors say what is wrong, where, and what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from difflib import get_close_matches
 from typing import NamedTuple
+
+MAX_FAULTS = 50  # more than anyone mends at once
+MAX_SUGGESTIONS = 10  # each is a search through all names
+MAX_WORD = 80
 
 
 class Fault(NamedTuple):
@@ -21,12 +25,27 @@ class CoverpathError(Exception):
 
 
 class ClaimError(CoverpathError):
-    """Bad input: a claim document with faults, each located; nothing was determined."""
+    """Bad input: a claim document with faults, each located; nothing was determined.
+
+    A place has one fault, the first: what else is wrong there follows from it, or shows when it is mended.
+    """
 
     def __init__(self, faults: Iterable[Fault], claim: str | None = None) -> None:
-        self.faults = tuple(faults)
-        self.claim = claim
+        found: dict[str, Fault] = {}
+        for fault in faults:
+            found.setdefault(fault.place, fault)
+        shown = list(found.values())
+        if len(shown) > MAX_FAULTS:
+            rest = len(shown) - MAX_FAULTS + 1
+            shown[MAX_FAULTS - 1 :] = [Fault("document", f"{rest:,} more faults are not shown", "mend these first")]
+        self.faults = tuple(Fault(*map(_printable, fault)) for fault in shown)
+        self.claim = None if claim is None else _printable(claim)
         super().__init__("\n".join(map(str, self.faults)))
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey and what no encoding can write."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class KnowledgeError(CoverpathError):
@@ -56,9 +75,11 @@ class IncompleteCriterionError(KnowledgeError):
     """A criterion lacks what every criterion must have."""
 
 
-def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """Suggest the known words that are spelled most like a word."""
+def nearest(word: str, known: Iterable[str], otherwise: str, after: Sized = ()) -> str:
+    """Suggest the known words that are spelled most like a word; none where many faults were found before."""
+    if len(after) >= MAX_SUGGESTIONS:
+        return otherwise
     pool = list(known)
     folded = {name.casefold(): name for name in reversed(pool)}
-    near = [folded[n] for n in get_close_matches(word.casefold(), folded, n=3, cutoff=0.6)]
+    near = [folded[n] for n in get_close_matches(word[:MAX_WORD].casefold(), folded, n=3, cutoff=0.6)]
     return f"did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else otherwise

@@ -226,7 +226,7 @@ class Knowledge:
 
     @cached_property
     def history(self) -> Mapping[str, date]:
-        """Return the ICD-10-CM codes that were reported once, undotted, and the day on which they were known to be gone."""
+        """Return the ICD-10-CM codes that were reported once, undotted, and the day from which they are known gone."""
         rows = (line.split() for line in _listed(self.root / HISTORY))
         return {code: date.fromisoformat(gone) for code, _, gone in rows if gone != "-"}
 

@@ -1,7 +1,7 @@
 """Load: a claim document into the facts that it states, or located faults."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -13,8 +13,9 @@ from kg.document import CLAIM_TERMS, Document, Field, fields_of, read_document, 
 from kg.errors import ClaimError, Fault, nearest
 from kg.graph import Graph, read
 from kg.knowledge import Knowledge, icd10cm, load_knowledge
+from kg.path import first_steps
 from kg.shapes import OfItself, Shape, Violation, read_shapes, shape_names, validate
-from kg.terms import CLAIMS, COV, CPT, HCPCS, TYPE, XSD, Literal, Term, Triple
+from kg.terms import CLAIMS, COV, CPT, HCPCS, TYPE, XSD, Literal, Term, Triple, local_name
 
 SUFFIXES = {
     ".json": "json",
@@ -72,14 +73,16 @@ def parse_claim(text: str | bytes, format: str = "json", knowledge: Knowledge | 
     """
     knowledge = knowledge or load_knowledge()
     schema = claim_schema(knowledge.root)
-    data = text.encode() if isinstance(text, str) else text
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text  # refused where it is decoded
     document = read_document(data, format, schema.context)
     identifier = str(document.get("id", ""))
     _refuse_malformed(document, schema, identifier)
-    document = _normal(document)
+    given, document = document, _normal(document)
     facts = _Facts(knowledge, document)
     triples = tuple(facts.triples())
     if facts.faults:
+        facts = _Facts(knowledge, given)  # once more, for the places in the document as it was given
+        tuple(facts.triples())
         raise ClaimError(facts.faults, identifier)
     return Claim(
         id=identifier,
@@ -110,27 +113,29 @@ def claim_schema(root: Path) -> Schema:
 
 
 def _refuse_malformed(document: Document, schema: Schema, identifier: str) -> None:
-    graph = to_graph(document, schema.fields, "claim:document")
-    violations = validate(schema.shapes, graph)
     if not document.keys() & {"serviceDate", "lines", "diagnoses", "operation"}:
         raise ClaimError([Fault("document", "this is not a claim", "give at least `id`, `serviceDate` and `lines`")])
-    faults = dict.fromkeys(_fault(violation) for violation in violations)
-    faults |= dict.fromkeys(_backward_intervals(document))
+    graph = to_graph(document, schema.fields, "claim:document")
+    faults: list[Fault] = []
+    for violation in validate(schema.shapes, graph):
+        faults.append(_fault(violation, faults))
+    faults.extend(_backward_intervals(document))
     if faults:
         raise ClaimError(faults, identifier)
 
 
-def _fault(violation: Violation) -> Fault:
-    place = str(violation.focus).partition("#")[2] or "document"
-    field = str(violation.shape.name).rpartition("-")[2]
-    given = violation.value.value if isinstance(violation.value, Literal) else None
+def _fault(violation: Violation, before: Sized) -> Fault:
+    """Say what is wrong at the field that the path begins with; cells of a list are named after their place."""
+    shape, constraint = violation.shape, violation.constraint
+    place = str(violation.focus).partition("#")[2].removesuffix("/cell")
+    for step in first_steps(shape.path) if shape.path else ():
+        place += f"/{local_name(step)}" if step.startswith(CLAIM_TERMS) else ""
     help = "see the claim fields in README.md"
-    constraint = violation.constraint
-    if isinstance(constraint, OfItself) and isinstance(constraint.parameter, tuple) and given is not None:
+    given = violation.value.value if isinstance(violation.value, Literal) else None
+    if isinstance(constraint, OfItself) and constraint.component == "in" and given is not None:
         allowed = [term.value for term in constraint.parameter if isinstance(term, Literal)]
-        help = nearest(given, allowed, f"write {', '.join(allowed)}")
-    place = place if place == "document" or violation.shape.path is None else f"{place}"
-    return Fault(f"{place}/{field}" if place != "document" else f"/{field}", violation.shape.message, help)
+        help = nearest(given, allowed, f"write {', '.join(allowed)}", before)
+    return Fault(place or "document", shape.message, help)
 
 
 def _backward_intervals(document: Document) -> Iterator[Fault]:
@@ -157,7 +162,7 @@ def _normal(document: Document) -> Document:
     operation = dict(document.get("operation", {}))
     if operation.get("procedures"):
         operation["procedures"] = sorted(operation["procedures"], key=lambda p: json.dumps(p, sort_keys=True))
-    unique = [fact for i, fact in enumerate(facts) if fact not in facts[:i]]
+    unique = [fact for i, fact in enumerate(facts) if not i or fact != facts[i - 1]]
     return {**document, **({"operation": operation} if operation else {}), **({"facts": unique} if facts else {})}
 
 
@@ -185,10 +190,10 @@ class _Facts:
     def diagnosis(self, i: int, code: str) -> Iterator[Triple]:
         node, iri = f"{self.iri}#diagnosis-{i + 1}", icd10cm(code.upper())
         plain = code.upper().replace(".", "")
-        if plain not in self.knowledge.release and not self.knowledge.graph.objects(iri, TYPE):
-            near = [c for c in self.knowledge.release if c.startswith(plain[:3])]
-            dotted = [c if len(c) < 4 else f"{c[:3]}.{c[3:]}" for c in near]
-            help = nearest(code, dotted, "check the code against ICD-10-CM")
+        if not self.knowledge.knows(plain) and not self.knowledge.graph.objects(iri, TYPE):
+            near = _categories(self.knowledge).get(plain[:3], ())
+            dotted = (c if len(c) < 4 else f"{c[:3]}.{c[3:]}" for c in near)
+            help = nearest(code, dotted, "check the code against ICD-10-CM", self.faults)
             self.faults.append(Fault(f"/diagnoses/{i}", f"no release of ICD-10-CM holds `{code}`", help))
         yield self.iri, COV + "diagnosis", node
         yield self.iri, COV + "finding", node
@@ -279,9 +284,21 @@ class _Facts:
         if name in names:
             return (names[name],)
         some = ", ".join(list(names)[:8])
-        help = help or nearest(name, names, f"for example {some}")
+        help = help or nearest(name, names, f"for example {some}", self.faults)
         self.faults.append(Fault(place, f"`{name[:80]}` is not a {kind} that the ontology holds", help))
         return ()
+
+
+def _categories(knowledge: Knowledge) -> dict[str, list[str]]:
+    """Return the codes of ICD-10-CM by their first three characters."""
+
+    def compute() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for code in knowledge.release:
+            found.setdefault(code[:3], []).append(code)
+        return found
+
+    return knowledge.remember(("categories",), compute)
 
 
 def _number(n: int) -> Term:

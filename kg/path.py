@@ -3,14 +3,15 @@
 Specification: https://www.w3.org/TR/shacl/#property-paths
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from kg.errors import KnowledgeError
-from kg.graph import Graph
-from kg.terms import SH, Blank, Term, Triple, local_name
+from kg.graph import FIRST, NIL, REST, Graph
+from kg.terms import SH, Term, Triple
 
+MAX_DEPTH = 30  # of paths within paths: no policy needs more
 Trace = tuple[Triple, ...]
 Reached = dict[Term, Trace]  # each value with the shortest way to it
 
@@ -20,6 +21,12 @@ class Path(Protocol):
 
     def reach(self, graph: Graph, node: Term) -> Reached:
         """Return every value that the path leads to, with the triples on the way."""
+
+    def values(self, graph: Graph, node: Term) -> Iterable[Term]:
+        """Return every value that the path leads to, once and in the same order, without the ways.
+
+        The ways along a list of n members hold n * n triples; whoever needs no witness has no use for them.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,9 @@ class Step:
     def reach(self, graph: Graph, node: Term) -> Reached:
         return {o: ((node, self.predicate, o),) for o in graph.objects(node, self.predicate)}
 
+    def values(self, graph: Graph, node: Term) -> Iterable[Term]:
+        return dict.fromkeys(graph.objects(node, self.predicate))
+
 
 @dataclass(frozen=True, slots=True)
 class BackStep:
@@ -40,6 +50,9 @@ class BackStep:
 
     def reach(self, graph: Graph, node: Term) -> Reached:
         return {s: ((s, self.predicate, node),) for s in graph.subjects(self.predicate, node)}
+
+    def values(self, graph: Graph, node: Term) -> Iterable[Term]:
+        return dict.fromkeys(graph.subjects(self.predicate, node))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,12 @@ class Sequence:
             reached = further
         return reached
 
+    def values(self, graph: Graph, node: Term) -> Iterable[Term]:
+        found = [node]
+        for part in self.parts:
+            found = list(dict.fromkeys(end for middle in found for end in part.values(graph, middle)))
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
@@ -71,6 +90,9 @@ class Alternative:
             for end, trace in part.reach(graph, node).items():
                 keep_shorter(reached, end, trace)
         return reached
+
+    def values(self, graph: Graph, node: Term) -> Iterable[Term]:
+        return dict.fromkeys(end for part in self.parts for end in part.values(graph, node))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,16 @@ class Repeat:
             frontier = {} if self.once else further
         return reached
 
+    def values(self, graph: Graph, node: Term) -> Iterable[Term]:
+        found: dict[Term, None] = {} if self.least else {node: None}
+        frontier: Iterable[Term] = (node,)
+        while frontier:
+            ends = dict.fromkeys(end for middle in frontier for end in self.part.values(graph, middle))
+            further = [end for end in ends if end not in found]
+            found.update(dict.fromkeys(further))
+            frontier = () if self.once else further
+        return found
+
 
 def keep_shorter(reached: Reached, end: Term, trace: Trace) -> None:
     """Enter a way to a value unless one at least as short is known."""
@@ -101,21 +133,41 @@ def keep_shorter(reached: Reached, end: Term, trace: Trace) -> None:
         reached[end] = trace
 
 
-def read_path(graph: Graph, node: Term) -> Path:
-    """Read a property path as SHACL section 2.3.1 writes it."""
-    if isinstance(node, str) and graph.value(node, _FIRST) is None:
+def read_path(graph: Graph, node: Term, where: str, above: tuple[Term, ...] = ()) -> Path:
+    """Read a property path as SHACL section 2.3.1 writes it; `where` names whose path it is.
+
+    Raises KnowledgeError for what is no path, or one without end.
+    """
+    if node in above or len(above) > MAX_DEPTH:
+        problem = "the path leads back into itself" if node in above else f"the path nests more than {MAX_DEPTH} deep"
+        raise KnowledgeError(where, problem, "write it out in steps")
+    inner = (*above, node)
+    forms = graph.predicates(node)
+    if isinstance(node, str) and node != NIL and FIRST not in forms:
         return Step(node)
-    if graph.value(node, _FIRST) is not None:
-        return Sequence(tuple(read_path(graph, part) for part in graph.items(node)))
-    for predicate, build in _COMPOUND.items():
-        inner = graph.value(node, predicate)
-        if inner is not None:
-            return build(graph, inner)
-    raise KnowledgeError(_name(node), "this is not a property path", "write an IRI, a list or one of the path forms")
+    if FIRST in forms:
+        return Sequence(_parts(graph, node, where, inner))
+    if len(forms) == 1 and forms[0] in _COMPOUND and len(parts := graph.objects(node, forms[0])) == 1:
+        return _COMPOUND[forms[0]](graph, parts[0], where, inner)
+    raise KnowledgeError(where, "this is not a property path", "write an IRI, a list or one of the path forms")
 
 
-def _inverse(graph: Graph, node: Term) -> Path:
-    return _reversed(read_path(graph, node))
+def _parts(graph: Graph, head: Term, where: str, above: tuple[Term, ...]) -> tuple[Path, ...]:
+    parts = list_of(graph, head)
+    if not parts:
+        raise KnowledgeError(where, "a path has a list without members or without end", "write ( cov:one cov:other )")
+    return tuple(read_path(graph, part, where, above) for part in parts)
+
+
+def list_of(graph: Graph, head: Term) -> tuple[Term, ...] | None:
+    """Return the members of an RDF list; None where it is none, or breaks off."""
+    members: dict[Term, Term] = {}
+    while head != NIL:
+        firsts, rests = graph.objects(head, FIRST), graph.objects(head, REST)
+        if len(firsts) != 1 or len(rests) != 1 or head in members:
+            return None
+        members[head], head = firsts[0], rests[0]
+    return tuple(members.values())
 
 
 def _reversed(path: Path) -> Path:
@@ -133,18 +185,13 @@ def _reversed(path: Path) -> Path:
     raise TypeError(path)
 
 
-_FIRST = "http://www.w3.org/1999/02/22-rdf-syntax-ns#first"
-_COMPOUND: dict[str, Callable[[Graph, Term], Path]] = {
-    SH + "inversePath": _inverse,
-    SH + "alternativePath": lambda g, n: Alternative(tuple(read_path(g, part) for part in g.items(n))),
-    SH + "zeroOrMorePath": lambda g, n: Repeat(read_path(g, n), 0),
-    SH + "oneOrMorePath": lambda g, n: Repeat(read_path(g, n), 1),
-    SH + "zeroOrOnePath": lambda g, n: Repeat(read_path(g, n), 0, once=True),
+_COMPOUND: dict[str, Callable[[Graph, Term, str, tuple[Term, ...]], Path]] = {
+    SH + "inversePath": lambda *inner: _reversed(read_path(*inner)),
+    SH + "alternativePath": lambda *inner: Alternative(_parts(*inner)),
+    SH + "zeroOrMorePath": lambda *inner: Repeat(read_path(*inner), 0),
+    SH + "oneOrMorePath": lambda *inner: Repeat(read_path(*inner), 1),
+    SH + "zeroOrOnePath": lambda *inner: Repeat(read_path(*inner), 0, once=True),
 }
-
-
-def _name(node: Term) -> str:
-    return f"_:{node.label}" if isinstance(node, Blank) else local_name(str(node))
 
 
 def turtle(path: Path) -> str:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from kg.errors import CircularReferenceError, DanglingReferenceError, UnsupportedShapeError, nearest
 from kg.graph import Graph
 from kg.literal import compare, well_formed
-from kg.path import BackStep, Path, Reached, Repeat, Sequence, Step, read_path
-from kg.terms import RDF, RDFS, SH, TYPE, Blank, Literal, Term, Triple, local_name
+from kg.path import BackStep, Path, Reached, Repeat, Sequence, Step, list_of, read_path
+from kg.terms import RDFS, SH, TYPE, Blank, Literal, Term, Triple, local_name
 
 Witness = tuple[Triple, ...]
 Witnesses = tuple[Witness, ...]
@@ -270,7 +270,7 @@ class AtLeast(Constraint):
         return _so_many(self.count, run, values, self.shape)
 
     def fails(self, run: Run, focus: Term, values: Reached) -> Witnesses:
-        return NONE if self.holds(run, focus, values) else NOTHING_NEEDED
+        return NONE if _count(run, values, self.shape) >= self.count else NOTHING_NEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,10 +281,18 @@ class AtMost(Constraint):
     shape: Shape | None = None
 
     def holds(self, run: Run, focus: Term, values: Reached) -> Witnesses:
-        return NONE if self.fails(run, focus, values) else NOTHING_NEEDED
+        return NOTHING_NEEDED if _count(run, values, self.shape) <= self.count else NONE
 
     def fails(self, run: Run, focus: Term, values: Reached) -> Witnesses:
         return _so_many(self.count + 1, run, values, self.shape)
+
+    def offenders(self, run: Run, focus: Term, values: Reached) -> Iterator[Term | None]:
+        if not self.holds(run, focus, values):
+            yield None
+
+
+def _count(run: Run, values: Reached, shape: Shape | None) -> int:
+    return len(values) if shape is None else sum(1 for value in values if shape.holds(run, value))
 
 
 def _so_many(count: int, run: Run, values: Reached, shape: Shape | None) -> Witnesses:
@@ -343,7 +351,9 @@ def validate(shapes: Iterable[Shape], graph: Graph) -> list[Violation]:
 def _violations(run: Run, shape: Shape, focus: Term) -> Iterator[Violation]:
     if shape.deactivated:
         return
-    values = shape.values(run, focus)
+    values: Reached = {focus: ()}
+    if shape.path is not None:
+        values = dict.fromkeys(shape.path.values(run.graph, focus), ())  # a violation needs no witness
     for constraint in shape.constraints:
         if constraint.component == "property" and isinstance(constraint, AllOf):
             for value in values:
@@ -361,7 +371,7 @@ def focus_nodes(shape: Shape, graph: Graph) -> Iterator[Term]:
         if kind == "targetNode":
             found[target] = None
         elif kind == "targetClass":
-            found.update(dict.fromkeys(INSTANCES.reach(graph, target)))
+            found.update(dict.fromkeys(INSTANCES.values(graph, target)))
         elif kind == "targetSubjectsOf" and isinstance(target, str):
             found.update(dict.fromkeys(s for s, p, _ in graph if p == target))
         elif kind == "targetObjectsOf" and isinstance(target, str):
@@ -395,7 +405,7 @@ _SILENT = {
     SH + name
     for name in (
         *("path", "message", "name", "description", "order", "group", "severity", "defaultValue", "deactivated"),
-        *("flags", "ignoredProperties", "qualifiedMinCount", "qualifiedMaxCount", "qualifiedValueShapesDisjoint"),
+        *("flags", "ignoredProperties", "qualifiedValueShape", "qualifiedValueShapesDisjoint"),
     )
 } | set(_TARGETS)
 _NODE_KINDS: dict[Term, tuple[type, ...]] = {
@@ -432,7 +442,7 @@ class _Reader:
         deactivated = self.graph.value(name, SH + "deactivated")
         shape = Shape(
             name,
-            None if path is None else read_path(self.graph, path),
+            None if path is None else read_path(self.graph, path, _label(name)),
             self.graph.text(name, SH + "message") or "",
             isinstance(deactivated, Literal) and deactivated.value in ("true", "1"),
         )
@@ -465,11 +475,14 @@ class _Reader:
                 if constraint is not None:
                     yield constraint
 
-    def list_of(self, name: Term, component: str, head: Term) -> tuple[Shape, ...]:
-        members = self.graph.items(head)
-        if not members and head != RDF + "nil":
+    def members(self, name: Term, component: str, head: Term) -> tuple[Term, ...]:
+        members = list_of(self.graph, head)
+        if members is None:
             raise UnsupportedShapeError(_label(name), f"`sh:{component}` needs a list", "write ( :one :other )")
-        return tuple(map(self.shape, members))
+        return members
+
+    def shapes(self, name: Term, component: str, head: Term) -> tuple[Shape, ...]:
+        return tuple(map(self.shape, self.members(name, component, head)))
 
     def words(self, name: Term, predicate: str) -> str:
         return self.graph.text(name, SH + predicate) or ""
@@ -515,12 +528,24 @@ def _text(term: Term) -> str:
     return term if isinstance(term, str) else term.value if isinstance(term, Literal) else term.label
 
 
+_FLAGS = {"i": re.I, "s": re.S, "m": re.M, "x": re.X}
+_CLASS_OR_END = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\$", re.S)
+
+
 def _pattern(reader: _Reader, name: Term, component: str, source: Term) -> Constraint:
-    flags = {"i": re.I, "s": re.S, "m": re.M, "x": re.X}
-    chosen = 0
-    for letter in reader.words(name, "flags"):
-        chosen |= flags.get(letter, 0)
-    regex = re.compile(_text(source), chosen)
+    """Compile an XPath pattern: `$` is the very end, where Python's is before a last line feed too.
+
+    https://www.w3.org/TR/xpath-functions/#regex-syntax
+    """
+    letters, written = reader.words(name, "flags"), _text(source)
+    if strange := set(letters) - set(_FLAGS):
+        raise UnsupportedShapeError(_label(name), f"`sh:flags` holds `{min(strange)}`", f"use {', '.join(_FLAGS)}")
+    if "m" not in letters:
+        written = _CLASS_OR_END.sub(lambda found: r"\Z" if found[0] == "$" else found[0], written)
+    try:
+        regex = re.compile(written, sum(_FLAGS[letter] for letter in set(letters)))
+    except re.error as error:
+        raise UnsupportedShapeError(_label(name), f"`sh:pattern` is no pattern: {error}", "correct it") from None
     return OfItself(component, lambda v: not isinstance(v, Blank) and regex.search(_text(v)) is not None, source)
 
 
@@ -535,21 +560,22 @@ def _node_kind(reader: _Reader, name: Term, component: str, kind: Term) -> Const
 
 
 def _in(reader: _Reader, name: Term, component: str, head: Term) -> Constraint:
-    allowed = reader.graph.items(head)
+    allowed = reader.members(name, component, head)
     return OfItself(component, frozenset(allowed).__contains__, allowed)
 
 
-def _qualified(reader: _Reader, name: Term, component: str, inner: Term) -> Constraint | None:
-    if reader.words(name, "qualifiedValueShapesDisjoint") in ("true", "1"):
-        raise UnsupportedShapeError(_label(name), "`sh:qualifiedValueShapesDisjoint` is not evaluated", "drop it")
-    least = reader.graph.value(name, SH + "qualifiedMinCount")
-    most = reader.graph.value(name, SH + "qualifiedMaxCount")
-    shape = reader.shape(inner)
-    if least is not None and most is not None:
-        raise UnsupportedShapeError(_label(name), "a qualified shape has both a least and a most", "write two shapes")
-    if least is not None:
-        return AtLeast("qualifiedMinCount", _number(name, "qualifiedMinCount", least), shape)
-    return None if most is None else AtMost("qualifiedMaxCount", _number(name, "qualifiedMaxCount", most), shape)
+def _qualified(counts: type[AtLeast] | type[AtMost]) -> "_Build":
+    def build(reader: _Reader, name: Term, component: str, count: Term) -> Constraint | None:
+        shapes = reader.graph.objects(name, SH + "qualifiedValueShape")
+        if not shapes:
+            return None
+        if reader.words(name, "qualifiedValueShapesDisjoint") in ("true", "1"):
+            raise UnsupportedShapeError(_label(name), "`sh:qualifiedValueShapesDisjoint` is not evaluated", "drop it")
+        if len(shapes) > 1:
+            raise UnsupportedShapeError(_label(name), "a count has several qualified shapes", "write a shape for each")
+        return counts(component, _number(name, component, count), reader.shape(shapes[0]))
+
+    return build
 
 
 def _closed(reader: _Reader, name: Term, component: str, flag: Term) -> Constraint | None:
@@ -557,15 +583,15 @@ def _closed(reader: _Reader, name: Term, component: str, flag: Term) -> Constrai
         return None
     paths = (reader.graph.value(p, SH + "path") for p in reader.graph.objects(name, SH + "property"))
     ignored = reader.graph.value(name, SH + "ignoredProperties")
-    names = [*paths, *(reader.graph.items(ignored) if ignored else ())]
+    names = [*paths, *(reader.members(name, "ignoredProperties", ignored) if ignored else ())]
     return Closed(component, frozenset(p for p in names if isinstance(p, str)))
 
 
 _Build = Callable[[_Reader, Term, str, Term], Constraint | None]
 _COMPONENTS: dict[str, _Build] = {
-    "and": lambda r, n, c, head: AllOf(c, r.list_of(n, c, head)),
-    "or": lambda r, n, c, head: AnyOf(c, r.list_of(n, c, head)),
-    "xone": lambda r, n, c, head: OneOf(c, r.list_of(n, c, head)),
+    "and": lambda r, n, c, head: AllOf(c, r.shapes(n, c, head)),
+    "or": lambda r, n, c, head: AnyOf(c, r.shapes(n, c, head)),
+    "xone": lambda r, n, c, head: OneOf(c, r.shapes(n, c, head)),
     "not": lambda r, n, c, inner: NotOf(c, r.shape(inner)),
     "node": lambda r, n, c, inner: AllOf(c, (r.shape(inner),)),
     "property": lambda r, n, c, inner: AllOf(c, (r.shape(inner),)),
@@ -573,7 +599,8 @@ _COMPONENTS: dict[str, _Build] = {
     "hasValue": lambda r, n, c, value: HasValue(c, value),
     "minCount": lambda r, n, c, count: AtLeast(c, _number(n, c, count)),
     "maxCount": lambda r, n, c, count: AtMost(c, _number(n, c, count)),
-    "qualifiedValueShape": _qualified,
+    "qualifiedMinCount": _qualified(AtLeast),
+    "qualifiedMaxCount": _qualified(AtMost),
     "minInclusive": _limit(lambda order: order >= 0),
     "maxInclusive": _limit(lambda order: order <= 0),
     "minExclusive": _limit(lambda order: order > 0),
