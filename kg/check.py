@@ -21,6 +21,7 @@ class Hit(NamedTuple):
     line: int | None
     effect: str
     outcome: Outcome
+    verified: bool
 
 
 def check(
@@ -28,24 +29,26 @@ def check(
 ) -> tuple[Hit, ...]:
     """Return the coding edits that hold: those of all payers, then those of a policy's edition."""
     clauses = edition.clauses if edition else ()
-    of_policy = [Edit(clause.criterion, clause.effect) for clause in clauses if clause.effect]
+    edits = [(edit, True) for edit in knowledge.edits]
+    edits += [(Edit(clause.criterion, clause.effect), clause.verified) for clause in clauses if clause.effect]
     hits: list[Hit] = []
-    for edit in (*knowledge.edits, *of_policy):
+    for edit, verified in edits:
         for number, node, _ in claim.lines:
             outcome = evaluate(edit.criterion, run, node, known)
             if outcome.met and not outcome.refuted:
-                hits.append(Hit(None if edit.criterion.of_claim else number, edit.effect, outcome))
+                hits.append(Hit(None if edit.criterion.of_claim else number, edit.effect, outcome, verified))
                 if edit.criterion.of_claim:
                     break
     return tuple(hits)
 
 
-def stops(hits: tuple[Hit, ...], number: int) -> tuple[Outcome, ...]:
-    """Return the edits that make a line not billable."""
+def stops(hits: tuple[Hit, ...], number: int, verified: bool) -> tuple[Outcome, ...]:
+    """Return the edits that make a line not billable, of clauses whose wording is verified or of the others."""
     return tuple(
         hit.outcome
         for hit in hits
-        if hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number))
+        if hit.verified == verified
+        and (hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number)))
     )
 
 

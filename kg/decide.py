@@ -101,6 +101,7 @@ class LineCase:
     clauses: Mapping[str, Clause]
     guidance: tuple[Guidance, ...]
     stopped_by: tuple[Outcome, ...]
+    doubtful_stops: tuple[Outcome, ...]  # edits of unverified clauses: a person must look
 
     @property
     def supported(self) -> bool:
@@ -185,11 +186,15 @@ def _case(
         root=_root(node, clauses, judge, continuous, lambda: evaluate(knowledge.criteria[BASE], run, node, known)),
         clauses=clauses,
         guidance=tuple(_guidance(claim, knowledge, concerns, judge)),
-        stopped_by=stops(hits, number),
+        stopped_by=stops(hits, number, verified=True),
+        doubtful_stops=stops(hits, number, verified=False),
     )
 
 
 UNLESS = "-unless-restored"
+UNVERIFIED = "unverified clauses would change the decision"
+CONFLICTING = "conflicting facts would change the decision"
+UNMENTIONED = "no coverage clause mentions the code, and no exclusion is established"
 LINE = "https://w3id.org/coverpath/line#"
 CONTINUOUS, BASE = LINE + "continuous", LINE + "base-approved"
 COVERED, CONDITIONED, NOT_EXCLUDED, DOCUMENTED = (
@@ -273,20 +278,18 @@ def _decision(case: LineCase, posture: str, bases: Mapping[str, Judged], knowled
     if case.stopped_by:
         because = tuple(outcome.criterion.iri for outcome in case.stopped_by)
         return Decision(posture, NOT_BILLABLE, because, reason=COV + "Coding")
+    if case.doubtful_stops:
+        because = tuple(outcome.criterion.iri for outcome in case.doubtful_stops)
+        return Decision(posture, REVIEW, because, note=UNVERIFIED)
     if not case.mentioned:
         return Decision(posture, REVIEW, (), note="no clause mentions the code")
     decision = settle(case.root, posture, case.supported)
-    doubts = tuple(_doubts(case, posture, decision))
+    doubts = tuple(dict.fromkeys(_doubts(case, posture, decision)))
     if doubts:
-        clauses = [iri for iri in doubts if iri in case.clauses]
-        note = (
-            "unverified clauses would change the decision" if clauses else "conflicting facts would change the decision"
-        )
-        return Decision(posture, REVIEW, doubts, note=note)
+        unverified = any(iri in case.clauses for iri in doubts)
+        return Decision(posture, REVIEW, doubts, note=UNVERIFIED if unverified else CONFLICTING)
     if decision == REVIEW:
-        return Decision(
-            posture, REVIEW, (), note="no coverage clause mentions the code, and no exclusion is established"
-        )
+        return Decision(posture, REVIEW, (), note=UNMENTIONED)
     because = tuple(_because(case, decision, posture))
     changes = _Changes(case, posture, bases, knowledge)
     return Decision(
@@ -347,17 +350,21 @@ def _without(root: Outcome, clauses: set[str]) -> Outcome:
 
 def _because(case: LineCase, decision: str, posture: str) -> Iterator[str]:
     """Yield the clauses that decided: each that defeats, each that covers, or each that is open."""
+    hard = _hard(case)
     for outcome in _exclusions_first(case.root):
         name = outcome.criterion.iri
         for part in outcome.parts:
-            bad = part.met if name == NOT_EXCLUDED else part.refuted
-            good = part.refuted if name == NOT_EXCLUDED else part.met
-            hard = bad and outcome.refuted and (name != DOCUMENTED or posture == FINAL)
-            if (
-                (decision == DENY and (hard or (posture == FINAL and not good and not _hard(case))))
-                or (decision == APPROVE and name == COVERED and good)
-                or (decision == PEND and not good and not (name == COVERED and outcome.met))
-            ):
+            bad, good = (part.met, part.refuted) if name == NOT_EXCLUDED else (part.refuted, part.met)
+            open_ = not outcome.met and not good and (not bad or name == DOCUMENTED)
+            if decision == APPROVE:
+                decides = name == COVERED and good
+            elif decision == PEND:
+                decides = open_
+            elif hard:
+                decides = bad and outcome.refuted and (name != DOCUMENTED or posture == FINAL)
+            else:  # final: whatever is not shown counts against the line
+                decides = not outcome.met and not good
+            if decides:
                 yield part.criterion.iri.removesuffix(UNLESS)
     if decision == APPROVE and posture == ADVISORY and not case.root.met:
         yield from (item.clause.iri for item in case.guidance if item.stance == "recommends" and item.clause.verified)

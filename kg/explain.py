@@ -302,13 +302,16 @@ class Teller:
         return QUESTIONS.get(field, "") if field else ""
 
     def suggestion(self, concept: str) -> str:
-        """Return which diagnosis codes suggest or permit a concept; they never decide."""
-        words = []
-        for node in self.graph.objects(self.determination.claim.iri, COV + "diagnosis"):
+        """Return which codes of the claim suggest or permit a concept; they never decide."""
+        claim = self.determination.claim.iri
+        diagnoses = self.graph.objects(claim, COV + "diagnosis")
+        procedures = self.graph.objects(f"{claim}#operation", COV + "procedure")
+        words: dict[str, None] = {}
+        for node in (*diagnoses, *procedures):
             code = self.graph.iri(node, COV + "code")
             for verb in ("suggests", "permits"):
                 if code and concept in self.graph.objects(code, COV + verb):
-                    words.append(f"{self.knowledge.notation(code)} {verb} {self.knowledge.label(concept)}. ")
+                    words[f"{self.knowledge.notation(code)} {verb} {self.knowledge.label(concept)}. "] = None
         return "".join(words)
 
     # What is open, and what would change it

@@ -8,6 +8,7 @@ from kg.literal import value_of
 from kg.rules.derived import Derived, Premises, Stated, rule
 from kg.terms import COV, XSD, Literal
 
+CONTINUOUS = COV + "ContinuousMonitoring"
 Span = tuple[datetime, datetime, bool]  # start, end, and whether a time zone was given; in UTC where it was
 
 
@@ -91,14 +92,19 @@ class Lines(Stated):
             first.setdefault(code, diagnosis)
 
     def excluded_services(self) -> Iterator[Derived]:
-        """Yield lines and procedures whose codes are not reported together."""
+        """Yield lines and procedures whose codes are not reported together; procedures, unless at other levels."""
         for nodes in (self.lines, self.procedures):
             codes = {node: str(code) for node in nodes if (code := self.code(node))}
             for (one, code), (other, another) in permutations(codes.items(), 2):
                 stated = (code, COV + "notWith", another)
-                if stated in self.knowledge.graph:
+                if stated in self.knowledge.graph and self.same_place(one, other):
                     premises = ((one, COV + "code", code), stated, (other, COV + "code", another))
                     yield Derived((one, COV + "notTogetherWith", other), rule("notTogether"), premises)
+
+    def same_place(self, one: str, other: str) -> bool:
+        """Say whether two procedures share a level, or one of them names none."""
+        here, there = (set(self.facts.objects(node, COV + "level")) for node in (one, other))
+        return not here or not there or bool(here & there)
 
     def misplaced(self) -> Iterator[Derived]:
         """Yield procedures with a level outside the region that their code names."""
@@ -158,7 +164,7 @@ class Lines(Stated):
         earlier: list[tuple[str, list[Span], Premises]] = []
         for line in self.lines:
             code = self.code(line)
-            if code is None or self.knowledge.number(code, COV + "unitMinutes") is None:
+            if code is None or CONTINUOUS not in self.knowledge.ancestors(code):
                 continue
             spans, premises = self.spans(line)
             for other, others, shown in earlier:
