@@ -194,6 +194,7 @@ def _case(
 UNLESS = "-unless-restored"
 UNVERIFIED = "unverified clauses would change the decision"
 CONFLICTING = "conflicting facts would change the decision"
+BASE_IN_REVIEW = "a base study of the line is for review"
 UNMENTIONED = "no coverage clause mentions the code, and no exclusion is established"
 LINE = "https://w3id.org/coverpath/line#"
 CONTINUOUS, BASE = LINE + "continuous", LINE + "base-approved"
@@ -284,12 +285,14 @@ def _decision(case: LineCase, posture: str, bases: Mapping[str, Judged], knowled
     if not case.mentioned:
         return Decision(posture, REVIEW, (), note="no clause mentions the code")
     decision = settle(case.root, posture, case.supported)
+    if decision == REVIEW:
+        return Decision(posture, REVIEW, (), note=UNMENTIONED)
+    if decision != APPROVE and _base_in_review(case, posture, bases):
+        return Decision(posture, REVIEW, (BASE,), note=BASE_IN_REVIEW)
     doubts = tuple(dict.fromkeys(_doubts(case, posture, decision)))
     if doubts:
         unverified = any(iri in case.clauses for iri in doubts)
         return Decision(posture, REVIEW, doubts, note=UNVERIFIED if unverified else CONFLICTING)
-    if decision == REVIEW:
-        return Decision(posture, REVIEW, (), note=UNMENTIONED)
     because = tuple(_because(case, decision, posture))
     changes = _Changes(case, posture, bases, knowledge)
     return Decision(
@@ -304,34 +307,40 @@ def _decision(case: LineCase, posture: str, bases: Mapping[str, Judged], knowled
     )
 
 
+def _base_in_review(case: LineCase, posture: str, bases: Mapping[str, Judged]) -> bool:
+    """Say whether a line that its own clauses do not deny rests on a base line that rule 16 sends to a person."""
+    own = any(o.refuted for o in case.root.parts if o.criterion.iri not in (COVERED, DOCUMENTED))
+    doubted = (UNVERIFIED, CONFLICTING)
+    return not own and any(base.decisions[posture].note in doubted for base in bases.values())
+
+
 def _doubts(case: LineCase, posture: str, decision: str) -> Iterator[str]:
-    """Yield the unverified clauses and conflicting leaves without which the decision would be another (rule 16)."""
+    """Yield the unverified clauses and conflicting leaves that would change the decision (decision rule 16).
+
+    Every reading of the conflicting leaves is tried, with the unverified clauses and without them.
+    """
     unverified = {iri for iri, clause in case.clauses.items() if not clause.verified}
-    if unverified:
-        kept = [iri for iri in case.clauses if iri not in unverified]
-        without = _without(case.root, unverified)
-        mentioned = case.continuous or any(case.clauses[iri].kind in (*COVERAGE, *EXCLUSION) for iri in kept)
-        if not mentioned or settle(without, posture, case.supported) != decision:
-            yield from sorted(unverified)
+    without = _without(case.root, unverified)
+    kept = (clause.kind for iri, clause in case.clauses.items() if iri not in unverified)
+    mentioned = case.continuous or any(kind in (*COVERAGE, *EXCLUSION) for kind in kept)
     conflicting = list(dict.fromkeys(o.criterion.iri for o in case.root.leaves() if o.met and o.refuted))
     if len(conflicting) > MAX_READINGS:
         yield from conflicting
         return
-    for bits in product((True, False), repeat=len(conflicting) if conflicting else 0):
+    decisions, fewer = [], []
+    for bits in product((True, False), repeat=len(conflicting)):
         chosen = dict(zip(conflicting, bits, strict=True))
 
         def reading(leaf: Outcome, chosen: dict[str, bool] = chosen) -> tuple[bool, bool]:
             met = chosen.get(leaf.criterion.iri)
             return (leaf.met, leaf.refuted) if met is None else (met, not met)
 
-        if settle(reread(case.root, reading), posture, case.supported) != decision or _torn(case.root):
-            yield from conflicting
-            return
-
-
-def _torn(root: Outcome) -> bool:
-    """Say whether the line is both payable and not, so that no reading was taken yet."""
-    return root.met and root.refuted
+        decisions.append(settle(reread(case.root, reading), posture, case.supported))
+        fewer.append(settle(reread(without, reading), posture, case.supported) if mentioned else REVIEW)
+    if unverified and decisions != fewer:
+        yield from sorted(unverified)
+    if {*decisions, *(fewer if unverified else ())} != {decision} and (decisions != fewer or len({*decisions}) > 1):
+        yield from conflicting
 
 
 def _without(root: Outcome, clauses: set[str]) -> Outcome:

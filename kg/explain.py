@@ -101,7 +101,7 @@ class Teller:
             **({"reason": self.knowledge.notation(decision.reason)} if decision.reason else {}),
             **({"note": decision.note} if decision.note else {}),
             "grounds": [{"clause": one.clause, "criteria": list(one.leaves)} for one in decision.grounds],
-            "missing": [self.missing(atom) for atom in decision.missing],
+            "missing": self.all_missing(decision.missing),
             "caveats": [self.caveat(outcome) for outcome in decision.caveats],
             "assumptions": list(self.assumptions(case, decision)),
             "flips": self.flips(decision),
@@ -321,6 +321,11 @@ class Teller:
         region = {"region": self.knowledge.notation(atom.region)} if atom.region else {}
         kind = "field" if atom.is_field else "fact"
         return {kind: atom.name, "status": atom.status, **region, **({"criterion": atom.leaf} if atom.is_field else {})}
+
+    def all_missing(self, atoms: Iterable[Atom]) -> list[dict[str, str]]:
+        """Return the open facts, a field of the claim once however many criteria wait for it."""
+        found = {(atom.name, atom.region): self.missing(atom) for atom in reversed(tuple(atoms))}
+        return list(reversed(found.values()))
 
     def missing(self, atom: Atom) -> dict[str, str]:
         """Return an open fact with the question that would settle it."""

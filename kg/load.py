@@ -139,6 +139,7 @@ def _fault(violation: Violation, before: Sized) -> Fault:
 
 
 def _backward_intervals(document: Document) -> Iterator[Fault]:
+    zoned: bool | None = None  # whether the times of the claim have a zone, by the first of them
     for i, line in enumerate(document.get("lines", ())):
         for k, interval in enumerate(line.get("intervals", ())):
             start, end = (_instant(interval.get(name, "")) for name in ("start", "end"))
@@ -147,6 +148,11 @@ def _backward_intervals(document: Document) -> Iterator[Fault]:
                 yield Fault(place, "one end of the interval has a time zone and the other has not", "give both or none")
             elif start and end and end <= start:
                 yield Fault(place, "the interval ends before it starts", "correct `start` or `end`")
+            elif start and zoned is not None and zoned != (start.tzinfo is not None):
+                problem = "some times of the claim have a time zone and some have not"
+                yield Fault(place, problem, "give one to all or none")
+            elif start:
+                zoned = start.tzinfo is not None
 
 
 def _instant(text: str) -> datetime | None:
@@ -205,6 +211,8 @@ class _Facts:
     def operation(self, operation: Document) -> Iterator[Triple]:
         node = f"{self.iri}#operation"
         yield self.iri, COV + "operation", node
+        if operation:
+            yield node, TYPE, COV + "Operation"
         if "conusLevel" in operation:
             level = self.level(operation["conusLevel"], "/operation/conusLevel")
             yield from ((node, COV + "conusLevel", iri) for iri in level)

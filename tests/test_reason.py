@@ -448,7 +448,7 @@ def test_facts_are_those_of_the_contract() -> None:
         ({"operation": {"procedures": [{"code": "22842"}]}}, {"VertebralColumn"}),
         ({"operation": {"procedures": [{"code": "29881", "levels": ["C4-C5"]}]}}, {"VertebralColumn"}),
         ({"operation": {"procedures": [{"code": "61520"}]}, "diagnoses": ["M48.02"]}, {"PosteriorFossa"}),
-        ({"operation": {"procedures": [{"code": "35301"}, {"code": "22551"}]}}, {"Neck", "VertebralColumn"}),
+        ({"operation": {"procedures": [{"code": "35301"}, {"code": "22551"}]}}, {"CarotidArteries", "VertebralColumn"}),
         ({"diagnoses": ["M48.02"]}, {"VertebralColumn"}),
         ({"diagnoses": ["G80.1"]}, set()),
         ({"operation": {"procedures": [{"code": "29881"}]}, "diagnoses": ["M48.02"]}, set()),

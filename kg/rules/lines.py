@@ -36,6 +36,10 @@ class Lines(Stated):
                 premises: Premises = ((node, COV + "code", code), dated, *shown)
                 yield Derived((node, COV + "codeValidity", COV + status), rule("codeValidity"), premises)
 
+    def valid(self, code: str) -> bool:
+        """Say whether a code may be reported on the date of service."""
+        return self.knowledge.validity(code, self.day)[0] == "ValidCode"
+
     def base_lines(self) -> Iterator[Derived]:
         codes = {line: self.facts.iri(line, COV + "code") for line in self.lines}
         for line, code in codes.items():
@@ -63,7 +67,7 @@ class Lines(Stated):
                 contained = (str(another), COV + "comprises", code or "")
                 if k < i and code == another:
                     yield Derived((line, COV + "duplicateOf", other), rule("duplicate"), both)
-                elif k != i and isinstance(another, str) and code is not None and contained in self.knowledge.graph:
+                elif k != i and isinstance(another, str) and contained in self.knowledge.graph and self.valid(another):
                     yield Derived((line, COV + "duplicateOf", other), rule("duplicate"), (*both, contained))
 
     def excluded_pairs(self) -> Iterator[Derived]:

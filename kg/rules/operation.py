@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kg.rules.derived import Derived, Premises, Stated, rule
-from kg.terms import ANATOMY, COV, TYPE, Term, local_name
+from kg.terms import ANATOMY, COV, TYPE, XSD, Literal, Term, local_name
 
 AT_CORD = COV + "AtCord"
 BELOW_CORD = COV + "BelowCord"
@@ -13,6 +13,9 @@ SPINE = ANATOMY + "VertebralColumn"
 CORD = ANATOMY + "SpinalCord"
 CONUS = ANATOMY + "ConusMedullaris"
 CAUDA_EQUINA = ANATOMY + "CaudaEquina"
+
+
+_TRUE = Literal("true", XSD + "boolean")
 
 
 class Site(NamedTuple):
@@ -114,6 +117,9 @@ class Operation(Stated):
                 node = f"{line}-at-{local_name(site.place)}"
                 yield Derived((line, COV + "exposure", node), rule("exposure"), (*coded, *site.premises))
                 yield Derived((node, COV + "atSite", site.node), rule("exposure"), (*coded, *site.premises))
+                if site.node in self.positions or CONUS not in courses:
+                    shown = self.positions[site.node].premises if site.node in self.positions else site.premises
+                    yield Derived((node, COV + "isSettled", _TRUE), rule("settled"), (*coded, *shown))
                 for structure, enclosed in self._enclosed(site).items():
                     if structure in courses:
                         premises = (*coded, *courses[structure], *site.premises, *enclosed)
