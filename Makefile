@@ -14,7 +14,7 @@ demo: $(READY) ## judge two claims and print why
 	@$(BIN)/coverpath determine examples/c01.json examples/c02.json
 
 test: lint ## all checks: lint, then the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto
 
 serve: $(READY) ## start the web service
 	@$(BIN)/coverpath serve

@@ -230,7 +230,10 @@ class Teller:
         tracts = [x for x in courses if (str(x), TYPE, ANATOMY + "Tract") in self.graph]
         monitored = " and ".join(map(self.name, tracts)) or "no tract of the cord"
         there = " and ".join(map(self.name, self.graph.objects(exposure, COV + "atRisk"))) or "nothing"
-        return f"{self.knowledge.notation(code)} monitors the {monitored}; of its pathways {there} is there"
+        site = self.graph.value(exposure, COV + "atSite") or ""
+        positions = [(site, COV + "cordPosition", x) for x in self.graph.objects(site, COV + "cordPosition")]
+        lies = "".join(f"{self.sentence(position)}; " for position in positions)
+        return f"{lies}{self.knowledge.notation(code)} monitors the {monitored}; of its pathways {there} is there"
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
         """Yield sentences for triples; steps of one kind that follow on each other are told as one walk."""

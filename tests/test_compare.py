@@ -125,10 +125,14 @@ aetna:planted a cov:{kind} ;
     [
         ("ExclusionClause", "sh:and ( line:cervical aetna:not-cervical )", "can be met by no facts"),
         ("ExclusionClause", "cov:concerns aetna:nothing ; sh:and ( line:cervical )", "concerns no code"),
-        ("UnprovenClause", "cov:concerns line:eeg ; sh:and ( line:every-level-below-cord )", "is shadowed by"),
+        (
+            "UnprovenClause",
+            "cov:concerns line:eeg ; sh:and ( line:spinal-surgery line:every-level-below-cord )",
+            "is shadowed by",
+        ),
         (
             "CoverageClause",
-            "cov:concerns line:ssep ; sh:and ( line:cervical aetna:no-qualifying-condition )",
+            "cov:concerns line:ssep ; sh:and ( line:spinal-surgery line:cervical aetna:no-qualifying-condition )",
             "is dead",
         ),
         ("ExclusionClause", 'cov:concerns line:vep ; cov:quote "words that nobody wrote"@en', "does not contain"),
