@@ -10,8 +10,9 @@ SOURCES := kg api tests ontology
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-demo: $(READY) ## judge two claims and print why
+demo: $(READY) ## judge two claims and print why; then one under every policy
 	@$(BIN)/coverpath determine examples/c01.json examples/c02.json
+	@$(BIN)/coverpath compare examples/c01.json
 
 test: lint ## all checks: lint, then the tests
 	@$(BIN)/python -m pytest -q -n auto

@@ -157,9 +157,15 @@ def build(
 @policy_app.command()
 def lint() -> None:
     """Find clauses that are dead, shadowed, contradictory or unreachable, quotes not in the source, missing cases."""
+    from rich.console import Console
+    from rich.progress import track
+
     from kg.lint import lint as linted
 
-    found = list(linted(kg.load_knowledge()))
+    def shown(items: Iterable[Any]) -> Iterable[Any]:
+        return track(items, "judging policies by their cases", console=Console(stderr=True), transient=True)
+
+    found = list(linted(kg.load_knowledge(), progress=shown if sys.stderr.isatty() else iter))
     for finding in found:
         typer.echo(str(finding))
     typer.echo(f"{len(found)} finding{'s' if len(found) != 1 else ''}", err=True)

@@ -5,13 +5,18 @@ it meets another clause of its kind as well, *dead* if whatever meets it also es
 sets aside. What a policy says on purpose though another clause says more is acknowledged by `cov:subsumedBy`.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from kg.cases import cases_of
 from kg.criteria import Criterion
+from kg.decide import Known
 from kg.evaluate import Outcome, evaluate
 from kg.graph import Graph
 from kg.knowledge import COVERAGE, EXCLUSION, Clause, Document, Edition, Knowledge
+from kg.load import parse_claim
+from kg.reason import Derived, Reasoned, reason, rule, with_facts
 from kg.sets import LIMIT, Sets, all_of, sets_for
 from kg.shapes import Run
 from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
@@ -36,11 +41,16 @@ class Met(NamedTuple):
     positive: bool
 
 
-def lint(knowledge: Knowledge) -> Iterator[Finding]:
-    """Yield what is wrong with the policies and guidelines."""
+Progress = Callable[[Sequence[Document]], Iterable[Document]]
+
+
+def lint(knowledge: Knowledge, with_cases: bool = True, progress: Progress = iter) -> Iterator[Finding]:
+    """Yield what is wrong with the policies and guidelines, and which criteria no case decides."""
     codes = list(_monitoring_codes(knowledge))
-    for document in (*knowledge.policies.values(), *knowledge.guidelines):
+    for document in progress((*knowledge.policies.values(), *knowledge.guidelines)):
         yield from _misquoted(document, knowledge)
+        if with_cases:
+            yield from _uncased(document, knowledge)
         for edition in document.editions:
             yield from _Edition(document, edition, knowledge, codes).findings()
 
@@ -156,6 +166,40 @@ class _Edition:
 
 def _atom(leaf: Outcome, positive: bool) -> Sets[Met]:
     return (frozenset((Met(leaf.criterion, positive),)),)
+
+
+def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
+    """Yield criteria that no case of their folder ever meets or refutes, but those that say why none can."""
+    decided: set[str] = set()
+    for case in cases_of(document.id, knowledge):
+        claim = parse_claim(json.dumps(case.document), "json", knowledge)
+        reasoned = reason(claim, knowledge)
+        for base in ("approve", "deny"):  # whatever becomes of the base lines of a continuous one
+            facts = with_facts(reasoned, _bases_decided(reasoned, base))
+            run, known = Run(facts.graph), Known()
+            for clause in (clause for edition in document.editions for clause in edition.clauses):
+                for _, line, _ in claim.lines:
+                    decided.update(_settled(evaluate(clause.criterion, run, line, known)))
+            if facts is reasoned:
+                break
+    for iri, criterion in knowledge.criteria_of(document).items():
+        if iri not in decided and knowledge.graph.value(iri, COV + "openBecause") is None:
+            help = f"write a case in shapes/{document.id}/cases.yaml"
+            yield Finding(document.id, criterion.clause or local_name(iri), "is decided by no case", help)
+
+
+def _bases_decided(reasoned: Reasoned, decision: str) -> Iterator[Derived]:
+    bases = {o for _, p, o in (fact.triple for fact in reasoned.derived) if p == COV + "baseLine"}
+    return (
+        Derived((base, COV + "decision", COV + decision), rule("baseDecision"), ()) for base in sorted(map(str, bases))
+    )
+
+
+def _settled(outcome: Outcome) -> Iterator[str]:
+    if outcome.met or outcome.refuted:
+        yield outcome.criterion.iri
+    for part in outcome.parts:
+        yield from _settled(part)
 
 
 def _misquoted(document: Document, knowledge: Knowledge) -> Iterator[Finding]:

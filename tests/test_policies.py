@@ -1,35 +1,21 @@
 """Policies and guidelines answer as their cases say, and for the reasons that the cases give.
 
-The cases of a folder stand in its cases.yaml, a list of:
-
-    name     what holds, in words
-    claim    a claim document; a line may be its code alone, and facts are lists of names, as below
-    like     instead: the name of a case above in the file, with `but`, the fields of the claim that differ from it
-    expect   per line: a decision in one or more postures, `because` of the first of them (clauses or edits by local
-             name), its `reason`, the facts that it names as `missing`, words that its questions (`asks`) contain;
-             criteria that are `met`, `not-met`, `undocumented`, `conflicting`; and in the folder of a guideline
-             `guidance`, each clause that speaks of the line, with its stance
-    alerts   the edits that are reported and decide nothing: all of them, and none unless named
-
-    facts: {present: [SpinalTumor], absent: [TraumaticInjury in lumbar], undocumented: [QualifiedInterpreter],
-            record: complete}    # every fact of the record is present unless named otherwise
-
-`id` is the name of the case, `serviceDate` 2025-03-14, and `policy` that of the folder unless a `payer` is named.
-All scalars are read as texts: 95938 is a code.
+kg/cases.py says how a case is written; guidelines speak of a line under any policy, so theirs are determined under one.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import kg
+from kg.cases import Case
+from kg.cases import cases_of as read_cases
 from kg.check import ALERT
 from kg.criteria import Criterion
 from kg.decide import POSTURES, Judged
@@ -38,12 +24,11 @@ from kg.knowledge import EXCLUSION, Document, Knowledge
 from kg.path import first_steps
 from kg.reason import reason
 from kg.shapes import Run
-from kg.terms import CONDITION, COV, RDFS, SKOS, TYPE, Term, local_name
+from kg.terms import COV, RDFS, SKOS, TYPE, Term, local_name
 
 SHAPES = Path(__file__).parent.parent / "shapes"
 FOLDERS = sorted(path.name for path in SHAPES.iterdir() if path.is_dir())
 SERVICE_DATE = "2025-03-14"
-POLICY = "aetna-cpb-0697"  # guidelines speak of a line under any policy; their cases are determined under this one
 STATUSES = ("met", "not-met", "undocumented", "conflicting")
 EXPECTED = {"line", *POSTURES, "because", "reason", "missing", "asks", "guidance", *STATUSES}
 
@@ -66,34 +51,6 @@ UNFLIPPABLE = {"three-or-fewer": "a claim has no field for cases at once"}
 # Cases as data
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A claim, and what each of its lines must get."""
-
-    folder: str
-    name: str
-    document: Mapping[str, Any]
-    expect: tuple[Mapping[str, Any], ...]
-    alerts: frozenset[str]
-
-    @property
-    def statements(self) -> dict[tuple[str, ...], Any]:
-        """Return what the claim states, one statement a key, so that two claims can be told apart by one."""
-        operation = self.document.get("operation", {})
-        found: dict[tuple[str, ...], Any] = {("date",): self.document["serviceDate"]}
-        found |= {("conus",): operation["conusLevel"]} if "conusLevel" in operation else {}
-        for kind, items in (
-            ("diagnosis", self.document.get("diagnoses", ())),
-            ("procedure", operation.get("procedures", ())),
-            ("line", self.document["lines"]),
-        ):
-            found |= {(kind, str(i)): json.dumps(item, sort_keys=True) for i, item in enumerate(items)}
-        for fact in self.document["facts"]:
-            key = ("fact", fact["fact"], fact.get("region", ""))
-            found[key] = found.get(key, frozenset()) | {fact["status"]}
-        return found
-
-
 @cache
 def knowledge() -> Knowledge:
     """Load the knowledge once."""
@@ -103,57 +60,7 @@ def knowledge() -> Knowledge:
 @cache
 def cases_of(folder: str) -> tuple[Case, ...]:
     """Read the cases of a folder; none if it has no file of cases."""
-    file = SHAPES / folder / "cases.yaml"
-    listed = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) if file.is_file() else []
-    claims: dict[str, dict[str, Any]] = {}
-    found = []
-    for item in listed:
-        name = item["name"]
-        strange = item.keys() - {"name", "claim", "like", "but", "expect", "alerts"}
-        assert not strange, f"{folder}, {name!r}: {strange} is no part of a case"
-        assert name not in claims, f"{folder}: two cases are named {name!r}"
-        claims[name] = changed(claims[item["like"]], item["but"]) if "like" in item else changed({}, item["claim"])
-        found.append(
-            Case(
-                folder=folder,
-                name=name,
-                document=document(folder, name, claims[name]),
-                expect=tuple(item["expect"]),
-                alerts=frozenset(item.get("alerts", ())),
-            )
-        )
-    return tuple(found)
-
-
-def changed(claim: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a claim with some of its fields changed; a fact that is named anew is as named anew."""
-    statuses: dict[str, list[str]] = dict(claim.get("facts", {}))
-    facts = fields.get("facts", {})
-    if facts.get("record") == "complete":
-        statuses |= {name: ["present"] for name in record_facts()}
-    named: dict[str, list[str]] = {}
-    for status in ("present", "absent", "undocumented"):
-        for fact in facts.get(status, ()):
-            named.setdefault(fact, []).append(status)
-    return {**claim, **fields, "facts": statuses | named}
-
-
-def record_facts() -> list[str]:
-    """Return the names of the facts about who did the monitoring, how, and what was written down."""
-    record = CONDITION + "RecordFact"
-    return [name for name, iri in knowledge().facts.items() if record in knowledge().ancestors(iri)]
-
-
-def document(folder: str, name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the claim document of a case."""
-    policy = {} if claim.keys() & {"payer", "policy"} else {"policy": folder if folder in policies() else POLICY}
-    facts = []
-    for text, statuses in claim["facts"].items():
-        fact, _, region = text.partition(" in ")
-        where = {"region": region} if region else {}
-        facts += [{"fact": fact, "status": status, **where} for status in statuses if status != "undocumented"]
-    lines = [{"code": line} if isinstance(line, str) else line for line in claim["lines"]]
-    return {"id": name, "serviceDate": SERVICE_DATE, **policy, **claim, "lines": lines, "facts": facts}
+    return read_cases(folder, knowledge())
 
 
 def policies() -> Mapping[str, Document]:
