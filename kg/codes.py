@@ -22,8 +22,8 @@ def describe(code: str, knowledge: Knowledge) -> Iterator[str]:
     known = [iri for iri in (icd10cm(plain), CPT + plain, HCPCS + plain) if knowledge.graph.objects(iri, TYPE)]
     if known:
         yield from _of(known[0], knowledge)
-    elif plain in knowledge.release and plain not in knowledge.history:
-        kind = "may be reported" if knowledge.release[plain] else "is a header and is never reported"
+    elif knowledge.in_release(plain) is not None and plain not in knowledge.history:
+        kind = "may be reported" if knowledge.in_release(plain) else "is a header and is never reported"
         yield f"{code}: a code of ICD-10-CM that {kind}; the ontology says nothing more of it, so it states nothing"
     elif plain in knowledge.history:
         yield f"{code}: a code of ICD-10-CM that is known to be gone from {knowledge.history[plain]}; it states nothing"

@@ -22,18 +22,25 @@ class Graph:
 
     def __init__(self, triples: Iterable[Triple] = (), below: "Graph | None" = None) -> None:
         self._below = below
-        out: dict[tuple[Term, str], dict[Term, None]] = {}
-        into: dict[tuple[str, Term], dict[Term, None]] = {}
-        for s, p, o in triples:
-            out.setdefault((s, p), {})[o] = None
-            into.setdefault((p, o), {})[s] = None
+        out: dict[tuple[Term, str], tuple[Term, ...]] = {}
+        into: dict[tuple[str, Term], list[Term]] = {}
         about: dict[Term, list[str]] = {}
-        for s, p in out:
-            about.setdefault(s, []).append(p)
+        size = 0
+        for s, p, o in triples:
+            values = out.get((s, p))
+            if values is None:
+                about.setdefault(s, []).append(p)
+                out[s, p] = (o,)
+            elif o in values:
+                continue
+            else:
+                out[s, p] = (*values, o)
+            size += 1
+            into.setdefault((p, o), []).append(s)
         self._about = about
-        self._out = {key: tuple(values) for key, values in out.items()}
-        self._into = {key: tuple(values) for key, values in into.items()}
-        self._size = sum(map(len, self._out.values()))
+        self._out = out
+        self._into = into
+        self._size = size
 
     def __len__(self) -> int:
         return self._size + (len(self._below) if self._below else 0)
@@ -59,7 +66,7 @@ class Graph:
 
     def subjects(self, predicate: str, obj: Term) -> tuple[Term, ...]:
         """Return what has a value of a property."""
-        own = self._into.get((predicate, obj), ())
+        own = tuple(self._into.get((predicate, obj), ()))
         if self._below is None:
             return own
         under = self._below.subjects(predicate, obj)

@@ -302,7 +302,8 @@ def _categories(knowledge: Knowledge) -> dict[str, list[str]]:
 
     def compute() -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for code in knowledge.release:
+        for line in knowledge.release.splitlines():
+            code = line.rstrip("-")
             found.setdefault(code[:3], []).append(code)
         return found
 

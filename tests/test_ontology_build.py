@@ -187,7 +187,7 @@ def test_history_agrees_with_the_release(knowledge: kg.Knowledge) -> None:
     assert len(HISTORY) > 2000
     assert [code for code, _, _ in HISTORY] == sorted({code for code, _, _ in HISTORY})
     for code, since, gone in HISTORY:
-        assert knowledge.release.get(code, False) == (gone == "-"), code
+        assert bool(knowledge.in_release(code)) == (gone == "-"), code
         assert {since, gone} <= {"-", *RELEASES[1:]} and (since, gone) != ("-", "-")
         assert gone == "-" or since == "-" or since < gone
 
