@@ -5,6 +5,7 @@ those of the decision rules in README.md: edits, then conflicts and unverified c
 coverage; continuous lines stand or fall with their base lines.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -29,7 +30,7 @@ from kg.load import Claim
 from kg.reason import Derived, Reasoned, rule, with_facts
 from kg.sets import Sets, all_of, any_of, ground, sets_for
 from kg.shapes import Run
-from kg.terms import COV, Term, local_name
+from kg.terms import ANATOMY, COV, Term, local_name
 
 APPROVE, DENY, PEND, NOT_BILLABLE, REVIEW = "approve", "deny", "pend", "not-billable", "review"
 PAYER, ADVISORY, FINAL = "payer", "advisory", "final"
@@ -423,6 +424,15 @@ def _caveats(case: LineCase) -> Iterator[Outcome]:
                 yield part
 
 
+def open_field(leaf: Outcome, knowledge: Knowledge) -> str:
+    """Return the field that would settle an open leaf: its own where nothing, or a mere region, is known."""
+    for inner in leaf.parts:
+        name = re.split("#site-|-at-", str(inner.focus))[-1]
+        if inner.status == "undocumented" and (ANATOMY + name in knowledge.level_iris or not leaf.criterion.field):
+            return inner.criterion.field
+    return leaf.criterion.field
+
+
 class _Changes:
     """What could be documented, and to which decision it would lead."""
 
@@ -478,6 +488,13 @@ class _Changes:
                 for one in sets
                 for atom in one
             )
+        if decision == PEND:  # a record that was shown not to hold something can still be completed
+            asked = (leaf for o in self.case.root.parts if o.criterion.iri == DOCUMENTED for leaf in o.leaves())
+            refuted = (leaf.criterion for leaf in asked if leaf.refuted and not leaf.met)
+            for leaf in refuted:
+                name = local_name(leaf.concept)
+                if name in self.knowledge.facts:
+                    open_leaves[Atom(name, "present", leaf.region, leaf.iri, False)] = None
         order = {leaf.criterion.iri: i for i, leaf in enumerate(self.case.root.leaves())}
         return tuple(sorted(open_leaves, key=lambda atom: (order.get(atom.leaf, -1), atom)))
 
@@ -499,7 +516,7 @@ class _Changes:
                 return ()
             status = "present" if positive else "absent"
             return (frozenset((Atom(name, status, criterion.region, criterion.iri, False),)),)
-        field = next((inner.criterion.field for inner in leaf.parts if inner.status == "undocumented"), criterion.field)
+        field = open_field(leaf, self.knowledge)
         if not field:
             return ()
         return (frozenset((Atom(field, "met" if positive else "not-met", "", criterion.iri, True),)),)

@@ -21,6 +21,7 @@ from kg.decide import (
     Judged,
     LineCase,
     decided,
+    open_field,
 )
 from kg.evaluate import Outcome
 from kg.knowledge import CAUDAL, Document, Edition, Knowledge
@@ -301,7 +302,7 @@ class Teller:
         if criterion.concept:
             question = self.knowledge.graph.text(criterion.concept, COV + "question") or ""
             return f"{self.suggestion(criterion.concept)}{question}" if question else ""
-        field = next((p.criterion.field for p in outcome.parts if p.status == "undocumented"), criterion.field)
+        field = open_field(outcome, self.knowledge)
         return QUESTIONS.get(field, "") if field else ""
 
     def suggestion(self, concept: str) -> str:
