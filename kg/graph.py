@@ -90,17 +90,6 @@ class Graph:
         """Return the words of the first literal value of a property, if any."""
         return next((v.value for v in self.objects(subject, predicate) if isinstance(v, Literal)), None)
 
-    def items(self, head: Term) -> tuple[Term, ...]:
-        """Return the members of an RDF list; a broken list ends where it breaks."""
-        members: dict[Term, Term] = {}
-        while head != NIL and head not in members:
-            first = self.value(head, FIRST)
-            if first is None:
-                break
-            members[head] = first
-            head = self.value(head, REST) or NIL
-        return tuple(members.values())
-
 
 def parse(data: bytes, format: ox.RdfFormat, blank: str = "", base: str | None = None) -> Iterator[Triple]:
     """Parse RDF into triples; `blank` goes before the labels of blank nodes.

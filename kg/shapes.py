@@ -9,6 +9,7 @@ Specification: https://www.w3.org/TR/shacl/, sections 2 to 4. A shape with any o
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -118,18 +119,18 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(ABC):
     """One constraint component with its parameter; subclasses say when it holds."""
 
     component: str
 
+    @abstractmethod
     def holds(self, run: Run, focus: Term, values: Reached) -> Witnesses:
         """Return why the constraint holds for all the value nodes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fails(self, run: Run, focus: Term, values: Reached) -> Witnesses:
         """Return why the constraint fails."""
-        raise NotImplementedError
 
     def offenders(self, run: Run, focus: Term, values: Reached) -> Iterator[Term | None]:
         """Yield the value nodes to report, or None where no single one is to blame."""
@@ -142,13 +143,13 @@ class OfEach(Constraint):
 
     __slots__ = ()
 
+    @abstractmethod
     def yes(self, run: Run, value: Term) -> Witnesses:
         """Return why one value is as asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def no(self, run: Run, value: Term) -> Witnesses:
         """Return why one value is not as asked."""
-        raise NotImplementedError
 
     def holds(self, run: Run, focus: Term, values: Reached) -> Witnesses:
         return both(*(self.yes(run, value) for value in values))
