@@ -18,7 +18,6 @@ The cases of a folder stand in its cases.yaml, a list of:
 All scalars are read as texts, so that a code needs no quotes.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,23 +39,6 @@ class Case:
     document: Mapping[str, Any]
     expect: tuple[Mapping[str, Any], ...]
     alerts: frozenset[str]
-
-    @property
-    def statements(self) -> dict[tuple[str, ...], Any]:
-        """Return what the claim states, one statement a key, so that two claims can be told apart by one."""
-        operation = self.document.get("operation", {})
-        found: dict[tuple[str, ...], Any] = {("date",): self.document["serviceDate"]}
-        found |= {("conus",): operation["conusLevel"]} if "conusLevel" in operation else {}
-        for kind, items in (
-            ("diagnosis", self.document.get("diagnoses", ())),
-            ("procedure", operation.get("procedures", ())),
-            ("line", self.document["lines"]),
-        ):
-            found |= {(kind, str(i)): json.dumps(item, sort_keys=True) for i, item in enumerate(items)}
-        for fact in self.document["facts"]:
-            key = ("fact", fact["fact"], fact.get("region", ""))
-            found[key] = found.get(key, frozenset()) | {fact["status"]}
-        return found
 
 
 def cases_of(folder: str, knowledge: Knowledge) -> tuple[Case, ...]:

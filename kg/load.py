@@ -314,9 +314,4 @@ def _number(n: int) -> Term:
     return Literal(str(n), XSD + "integer")
 
 
-def document_triples(claim: Claim, knowledge: Knowledge) -> Graph:
-    """Return the document graph of a claim, to write it as RDF."""
-    return to_graph(claim.document, claim_schema(knowledge.root).fields, claim.iri)
-
-
-__all__ = ["CLAIM_TERMS", "Claim", "document_triples", "parse_claim", "read_claim"]
+__all__ = ["CLAIM_TERMS", "Claim", "parse_claim", "read_claim"]

@@ -28,10 +28,11 @@ from kg.document import (
     MAX_TRIPLES,
     Field,
     fields_of,
+    to_graph,
 )
 from kg.errors import MAX_FAULTS, Fault
 from kg.graph import serialize
-from kg.load import document_triples
+from kg.load import claim_schema
 from kg.terms import CLAIMS, RDF, XSD, Blank, Term
 from tests.conftest import ROOT, example, parsed
 
@@ -78,7 +79,8 @@ def spelled(value: Any) -> Any:
 
 
 def graph_of(name: str) -> list[tuple[Term, str, Term]]:
-    return list(document_triples(parsed(example(name)), kg.load_knowledge()))
+    claim = parsed(example(name))
+    return list(to_graph(claim.document, claim_schema(kg.load_knowledge().root).fields, claim.iri))
 
 
 def without_names(name: str, seed: int = 0) -> list[tuple[Term, str, Term]]:

@@ -659,7 +659,6 @@ CLAIMS: list[dict[str, Any]] = [
 ]  # fmt: skip
 ELSEWHERE = {
     "rule-baseDecision",  # derived in deciding, when base lines have been decided
-    "rule-unknownCode",  # not derived at all: loading asserts the code
 }
 
 
