@@ -1,14 +1,13 @@
 """Check: coding edits, before coverage. What stops a line or a claim, and what is only reported."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from kg.evaluate import Outcome, evaluate
 from kg.knowledge import Edit, Edition, Knowledge
 from kg.load import Claim
-from kg.shapes import Run
-from kg.terms import Term
+from kg.outcome import Bits, Outcome
+from kg.plan import Plan, remember
 
 STOPS_CLAIM = "StopsClaim"
 STOPS_LINE = "StopsLine"
@@ -16,40 +15,67 @@ ALERT = "RaisesAlert"
 
 
 class Hit(NamedTuple):
-    """An edit that holds for a line, or for the claim where `line` is None."""
+    """An edit that holds for a line, or for the claim where `line` is None; `node` is the line that it was asked of."""
 
     line: int | None
     effect: str
     outcome: Outcome
     verified: bool
+    node: str
 
 
-def check(
-    claim: Claim, knowledge: Knowledge, edition: Edition | None, run: Run, known: dict[tuple[str, Term], Outcome]
-) -> tuple[Hit, ...]:
-    """Return the coding edits that hold: those of all payers, then those of a policy's edition."""
-    clauses = edition.clauses if edition else ()
-    edits = [(edit, True) for edit in knowledge.edits]
-    edits += [(Edit(clause.criterion, clause.effect), clause.verified) for clause in clauses if clause.effect]
-    hits: list[Hit] = []
-    for edit, verified in edits:
-        for number, node, _ in claim.lines:
-            outcome = evaluate(edit.criterion, run, node, known)
-            if outcome.met and not outcome.refuted:
-                hits.append(Hit(None if edit.criterion.of_claim else number, edit.effect, outcome, verified))
-                if edit.criterion.of_claim:
-                    break
-    return tuple(hits)
+class Edits:
+    """The coding edits of all payers, and those of an edition; which of them hold depends on the bits of a line."""
+
+    def __init__(self, plan: Plan, knowledge: Knowledge, edition: Edition | None) -> None:
+        clauses = edition.clauses if edition else ()
+        self.plan = plan
+        self.edits = [(edit, True) for edit in knowledge.edits]
+        self.edits += [(Edit(clause.criterion, clause.effect), clause.verified) for clause in clauses if clause.effect]
+        self.mask = plan.mask(edit.criterion for edit, _ in self.edits)
+        self._holding: dict[Bits, tuple[tuple[int, Outcome], ...]] = {}
+
+    def holding(self, bits: Bits) -> tuple[tuple[int, Outcome], ...]:
+        """Return the edits that hold, each with its place among them."""
+        here = bits.only(self.mask)
+        known = self._holding.get(here)
+        if known is None:
+            outcomes = ((i, self.plan.outcome(edit.criterion, here)) for i, (edit, _) in enumerate(self.edits))
+            known = tuple((i, outcome) for i, outcome in outcomes if outcome.met and not outcome.refuted)
+            remember(self._holding, here, known)
+        return known
 
 
-def stops(hits: tuple[Hit, ...], number: int, verified: bool) -> tuple[Outcome, ...]:
-    """Return the edits that make a line not billable, of clauses whose wording is verified or of the others."""
-    return tuple(
-        hit.outcome
+def check(claim: Claim, edits: Edits, bits: Mapping[str, Bits]) -> tuple[Hit, ...]:
+    """Return the coding edits that hold, in their order: those of all payers, then those of a policy's edition."""
+    found: list[tuple[int, Hit]] = []
+    said: set[int] = set()
+    for number, node, _ in claim.lines:
+        for place, outcome in edits.holding(bits[node]):
+            edit, verified = edits.edits[place]
+            if place not in said:
+                of_claim = edit.criterion.of_claim
+                found.append((place, Hit(None if of_claim else number, edit.effect, outcome, verified, node)))
+                if of_claim:
+                    said.add(place)
+    return tuple(hit for _, hit in sorted(found, key=lambda pair: pair[0]))
+
+
+class Stopped(NamedTuple):
+    """The edits that make a line not billable; those of unverified clauses are for a person."""
+
+    surely: tuple[Outcome, ...] = ()
+    doubtfully: tuple[Outcome, ...] = ()
+
+
+def stops(hits: tuple[Hit, ...], number: int) -> Stopped:
+    """Return the edits that make a line not billable."""
+    found = [
+        hit
         for hit in hits
-        if hit.verified == verified
-        and (hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number)))
-    )
+        if hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number))
+    ]
+    return Stopped(tuple(h.outcome for h in found if h.verified), tuple(h.outcome for h in found if not h.verified))
 
 
 class Overlap(NamedTuple):
@@ -79,4 +105,4 @@ def overlaps(claims: Iterable[Claim]) -> Iterator[Overlap]:
                 seen[interpreter].append((here, start, end))
 
 
-__all__ = ["ALERT", "Hit", "Overlap", "check", "overlaps", "stops"]
+__all__ = ["ALERT", "Edits", "Hit", "Overlap", "Stopped", "check", "overlaps", "stops"]

@@ -29,12 +29,13 @@ from kg.shapes import Run, Shape, read_shapes
 from kg.terms import ANATOMY, COV, RDFS, SH, TYPE, XSD, Blank, Literal, Term, Triple, local_name, written
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Criterion:
     """What is asked of a line, or of something that a leaf's path reaches from it.
 
     `kind` is `and`, `or`, `not` or a kind of leaf; `parts` are the members of a join, or the inner criterion of an
-    every or some leaf. `met` and `refuted` are the derived shapes of a leaf.
+    every or some leaf. `met` and `refuted` are the derived shapes of a leaf. A known leaf asks for `value`, or for
+    any, and knows one by `known_by` where that is another path; the values of a number leaf conform to `within`.
     """
 
     iri: str
@@ -50,6 +51,9 @@ class Criterion:
     path: Path | None = None
     met: Shape | None = None
     refuted: Shape | None = None
+    value: Term | None = None
+    known_by: Path | None = None
+    within: Shape | None = None
     of_claim: bool = False
 
     @property
@@ -235,10 +239,11 @@ def read_criteria(graph: Graph, roots: Iterable[str]) -> dict[str, Criterion]:
     """
     order = _in_order(graph, roots)
     derived = Graph(chain.from_iterable(_derive(graph, iri) for iri in order), below=graph)
-    shapes = read_shapes(derived, [iri + side for iri in order for side in (".met", ".refuted")])
+    numbers = [iri + ".within" for iri in order if (iri, TYPE, COV + "NumberLeaf") in graph]
+    shapes = read_shapes(derived, [*(iri + side for iri in order for side in (".met", ".refuted")), *numbers])
     criteria: dict[str, Criterion] = {}
     for iri in order:
-        criteria[iri] = _criterion(graph, iri, criteria, shapes[iri + ".met"], shapes[iri + ".refuted"])
+        criteria[iri] = _criterion(graph, iri, criteria, shapes)
     for criterion in criteria.values():
         _refuse_vacuous(criterion)
     return criteria
@@ -353,7 +358,7 @@ def _derive(graph: Graph, iri: str) -> Iterator[Triple]:
     return parse(text, ox.RdfFormat.TURTLE, blank=f"{iri}-derived-")
 
 
-def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], met: Shape, refuted: Shape) -> Criterion:
+def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], shapes: Mapping[Term, Shape]) -> Criterion:
     kind, parts = parts_of(graph, iri)
     label, message = graph.text(iri, RDFS + "label"), graph.text(iri, SH + "message")
     if not label:
@@ -362,6 +367,7 @@ def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], met: Shap
         raise _incomplete(iri, "the leaf has no message", "say what the record lacks: `sh:message ...`")
     members = tuple(known[part] for part in parts)
     path = _path(graph, iri) if graph.value(iri, SH + "path") is not None else None
+    known_by = graph.value(iri, COV + "knownBy")
     if kind in LEAVES:
         of_claim = path is not None and first_steps(path) == {COV + "ofClaim"}
     else:
@@ -378,8 +384,11 @@ def _criterion(graph: Graph, iri: str, known: Mapping[str, Criterion], met: Shap
         field=graph.text(iri, COV + "field") or "",
         parts=members,
         path=path,
-        met=met,
-        refuted=refuted,
+        met=shapes[iri + ".met"],
+        refuted=shapes[iri + ".refuted"],
+        value=graph.value(iri, SH + "hasValue"),
+        known_by=read_path(graph, known_by, local_name(iri)) if known_by is not None else None,
+        within=shapes.get(iri + ".within"),
         of_claim=of_claim,
     )
 

@@ -1,111 +1,260 @@
-"""Evaluate: the status of each criterion at a line, with the witnesses that make it so.
+"""Evaluate: what the facts of a claim are to each criterion, and the witnesses that make it so.
 
-A status is two bits, met and refuted, and so are the joins of criteria (Belnap's four values; without
-conflicts, Kleene's three). A leaf's bits are whether its two derived SHACL shapes hold.
+A criterion's two bits are whether its two derived SHACL shapes hold. A witness is a set of triples that makes
+one of them hold: in every graph between the witness and all that is known it holds (it is sufficient), and
+without any one of its triples it does not (it is minimal). "Data Provenance for SHACL" (Delva, Dimou,
+Jakubowski, Van den Bussche, EDBT 2023).
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, product
 
 from kg.criteria import Criterion
-from kg.shapes import NONE, Run, Witnesses
-from kg.terms import COV, Term
+from kg.outcome import Bits, Outcome, side_of
+from kg.path import Reached, Step, keep_shorter
+from kg.plan import CONCEPT, FINDINGS, OF_CLAIM, REGION, STATUS, Asks, Place, Plan, Values, Way, remember
+from kg.reason import Conclusion, Reasoned, with_facts
+from kg.shapes import Witness
+from kg.terms import COV, TYPE, Term, Triple
+
+AT_SITE, LEVEL = COV + "atSite", COV + "level"
 
 
-class Outcome(NamedTuple):
-    """What the facts make of a criterion at a node, and of the criteria below it."""
+Pieces = tuple[Witness, ...]  # a witness in parts that others share
 
-    criterion: Criterion
-    focus: Term
-    met: bool
-    refuted: bool
-    why: Witnesses = NONE
-    why_not: Witnesses = NONE
-    parts: tuple["Outcome", ...] = ()
 
-    @property
-    def status(self) -> str:
-        """Return `met`, `not-met`, `undocumented` or `conflicting`."""
-        return STATUSES[self.met, self.refuted]
+def merge_all(pieces: Pieces) -> Witness:
+    """Join the pieces of a witness, in order, each triple once."""
+    return tuple(dict.fromkeys(chain.from_iterable(pieces)))
 
-    def leaves(self) -> Iterator["Outcome"]:
-        """Yield the outcomes of the leaves, in the order of the source."""
-        if self.criterion.is_leaf:
-            yield self
+
+class Reading:
+    """What the facts of one claim are to the leaves of a plan."""
+
+    def __init__(self, plan: Plan, reasoned: Reasoned) -> None:
+        self.plan = plan
+        self.reasoned = reasoned
+        self.index = reasoned.index
+        self._claims: dict[Term, list[int]] = {}
+        self._bits: dict[Term, Bits] = {}
+        self._outcomes: dict[tuple[str, Term], Outcome] = {}
+        self._back: dict[str, dict[Term, list[Term]]] = {}
+        self._within: dict[Plan, Reading] = {}
+
+    def with_facts(self, conclusions: Iterable[Conclusion]) -> "Reading":
+        """Return the reading with more facts about lines; what is read of the claim stays as it is."""
+        reading = Reading(self.plan, with_facts(self.reasoned, conclusions))
+        reading._claims, reading._back = self._claims, self._back
+        return reading
+
+    def bits(self, focus: Term) -> Bits:
+        """Return which leaves are met and which are refuted at a node."""
+        known = self._bits.get(focus)
+        if known is None:
+            known = self._bits[focus] = self._of(focus)
+        return known
+
+    def _of(self, focus: Term) -> Bits:
+        plan = self.plan
+        claims = self.index.get((focus, OF_CLAIM), ())
+        if len(claims) == 1:
+            if claims[0] not in self._claims:
+                self._claims[claims[0]] = self._read(plan.of_claim, claims[0], 1)
+            found = self._read(plan.own, focus, 0, self._claims[claims[0]])
         else:
-            for part in self.parts:
-                yield from part.leaves()
+            found = self._read((*plan.own, *plan.of_claim), focus, 0)
+        hits, known, met, refuted, within = found
+        return Bits(met | hits, refuted | known & ~hits, within & ~(met | refuted))
 
+    def _read(self, places: Iterable[Place], start: Term, skip: int, before: Iterable[int] = (0, 0, 0, 0, 0)) -> list[int]:
+        """Read what is asked at some places, reached from a node by their ways without their first `skip` steps."""
+        plan, get = self.plan, self.index.get
+        hits, known, met, refuted, within = before
+        for place in places:
+            nodes = self.walk(start, place.way[skip:])
+            for node in nodes:
+                for predicate in place.asked:
+                    values = get((node, predicate))
+                    if values is not None:
+                        shown = (
+                            place.always.get(predicate)
+                            or place.shown.get((predicate, values))
+                            or plan.shown(place, predicate, values)
+                        )
+                        hits |= shown.hits
+                        known |= shown.known
+                if place.facts:
+                    about = (get((node, TYPE), ()), get((node, CONCEPT), ()), get((node, STATUS), ()), get((node, REGION), ()))
+                    shown = plan.found.get(about) or plan.facts_at(place, about)
+                    met |= shown.hits
+                    refuted |= shown.known
+            for asks in place.asks if nodes else ():
+                inner, part = self.within(asks), asks.leaf.parts[0]
+                outcomes = [inner.outcome(part, node) for node in nodes]
+                every = asks.leaf.kind == "EveryLeaf"
+                if (all if every else any)(o.met for o in outcomes):
+                    met |= asks.bit
+                if (any if every else all)(o.refuted for o in outcomes):
+                    refuted |= asks.bit
+                if any(not o.met and not o.refuted and self._deeper(asks.leaf, n) for o, n in zip(outcomes, nodes, strict=True)):
+                    within |= asks.bit
+        return [hits, known, met, refuted, within]
 
-STATUSES = {
-    (True, False): "met",
-    (False, True): "not-met",
-    (False, False): "undocumented",
-    (True, True): "conflicting",
-}
+    def _deeper(self, leaf: Criterion, node: Term) -> bool:
+        """Say whether what an open inner criterion asks is to be documented: where a level, not a mere region, is known."""
+        sites = self.index.get((node, AT_SITE), (node,))
+        places = (place for site in sites for place in self.index.get((site, LEVEL), ()))
+        return not leaf.field or any(place in self.plan.knowledge.level_iris for place in places)
 
-Side = tuple[Callable[[Iterable[bool]], bool], list[tuple[int, bool]]]
+    def within(self, asks: Asks) -> "Reading":
+        """Return the reading of what a leaf asks of other nodes."""
+        known = self._within.get(asks.plan)
+        if known is None:
+            known = self._within[asks.plan] = Reading(asks.plan, self.reasoned)
+        return known
 
+    def others(self, leaf: Criterion, focus: Term) -> Iterator[tuple[Term, Outcome, "Reading"]]:
+        """Yield the nodes of which a leaf asks a criterion, with what it comes to there and how they were read."""
+        if leaf.parts:
+            way, asks = self.plan.others[leaf.iri]
+            within = self.within(asks)
+            for node in self.walk(focus, way):
+                yield node, within.outcome(leaf.parts[0], node), within
 
-def side_of(kind: str, count: int, positive: bool) -> Side:
-    """Return how a side of a join follows from sides of its parts: all or any of (part, side).
+    def walk(self, node: Term, way: Way) -> Values:
+        """Return the nodes to which a way leads, each once."""
+        nodes: Values = (node,)
+        for step in way:
+            if isinstance(step, Step):
+                found = [self.index.get((node, step.predicate), ()) for node in nodes]
+            else:
+                found = [tuple(self._into(step.predicate).get(node, ())) for node in nodes]
+            nodes = found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
+        return nodes
 
-    `none` holds where no part does; `unless` where the first part does and none of the others.
-    """
-    everywhere = range(count)
-    match kind:
-        case "and":
-            return (all if positive else any), [(i, positive) for i in everywhere]
-        case "or":
-            return (any if positive else all), [(i, positive) for i in everywhere]
-        case "none":
-            return (all if positive else any), [(i, not positive) for i in everywhere]
-        case "not":
-            return all, [(0, not positive)]
-        case "unless":
-            return (all if positive else any), [(i, positive == (i == 0)) for i in everywhere]
-    raise ValueError(kind)
+    def _into(self, predicate: str) -> dict[Term, list[Term]]:
+        if predicate not in self._back:
+            back = self._back[predicate] = {}
+            for (s, p), values in self.index.items():
+                if p == predicate:
+                    for value in values:
+                        back.setdefault(value, []).append(s)
+        return self._back[predicate]
 
+    def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
+        """Return what a criterion comes to at a node."""
+        plan = self.plan
+        if plan.alone:  # nodes of which the same is said are the same
+            values = (criterion, tuple([self.index.get((focus, predicate)) for predicate in plan.alone]))
+            known = plan.by_values.get(values)
+            return known or remember(plan.by_values, values, plan.outcome(criterion, self.bits(focus)))
+        key = (criterion.iri, focus)
+        known = self._outcomes.get(key)
+        if known is None:
+            known = self._outcomes[key] = plan.outcome(criterion, self.bits(focus))
+        return known
 
-def joined(criterion: Criterion, focus: Term, parts: Iterable[Outcome]) -> Outcome:
-    """Return the outcome of a join from those of its parts."""
-    members = tuple(parts)
-    bits = []
-    for positive in (True, False):
-        quantifier, sides = side_of(criterion.kind, len(members), positive)
-        bits.append(quantifier(members[i].met if side else members[i].refuted for i, side in sides))
-    return Outcome(criterion, focus, bits[0], bits[1], parts=members)
+    # Why
 
+    def why(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Witness]:
+        """Yield the minimal witnesses by which a leaf is met at a node, or is refuted."""
+        found = self._finding if leaf.concept else self._of_others if leaf.parts else self._value
+        earlier: list[frozenset[Triple]] = []
+        for witness in map(merge_all, found(leaf, focus, positive)):
+            if not any(other <= set(witness) for other in earlier):
+                yield witness
+                earlier.append(frozenset(witness))
 
-def evaluate(criterion: Criterion, run: Run, focus: Term, known: dict[tuple[str, Term], Outcome]) -> Outcome:
-    """Return the outcome of a criterion at a node; `known` holds the outcomes already found in the same graph."""
-    key = (criterion.iri, focus)
-    if key not in known:
+    def first(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
+        """Return the first of the minimal witnesses, in pieces."""
+        if leaf.concept:
+            return next(self._finding(leaf, focus, positive))
+        if leaf.parts:
+            return self._first_of_others(leaf, focus, positive)
+        for way, predicate, asked in self.plan.where[leaf.iri]:
+            if asked.hits if positive else asked.known:
+                for node in self.walk(focus, way) if way else (focus,):
+                    for value in self.index.get((node, predicate), ()):
+                        steps = self.plan.first_end(asked, value, positive)
+                        if steps is not None:
+                            shown = ((node, predicate, value),)
+                            return (self.traces(focus, way)[node], shown, steps) if way else (shown, steps)
+        raise LookupError(leaf.iri)
+
+    def _value(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
+        for way, predicate, asked in self.plan.where[leaf.iri]:
+            if asked.hits if positive else asked.known:
+                ends = self.plan.ends if positive else self.plan.reached_by
+                for node, trace in self.traces(focus, way).items():
+                    for value in self.index.get((node, predicate), ()):
+                        for steps in ends(asked, value):
+                            yield trace, ((node, predicate, value),), steps
+
+    def _finding(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
+        look = self.plan.present if positive else self.plan.absent
+        for way in FINDINGS:
+            for node, trace in self.traces(focus, way).items():
+                about = (self.index.get((node, p), ()) for p in (TYPE, CONCEPT, STATUS, REGION))
+                for by, value, steps, status, region, further in look(leaf, *about):
+                    shown: Pieces = (trace, ((node, by, value),), steps, ((node, STATUS, status),))
+                    yield shown if region is None else (*shown, ((node, REGION, region),), further)
+
+    def _first_of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
+        (way, asks), part = self.plan.others[leaf.iri], leaf.parts[0]
+        inner, reached = self.within(asks), self.traces(focus, way)
+        every = positive == (leaf.kind == "EveryLeaf")
+        pieces: list[Witness] = []
+        for node, trace in reached.items():
+            outcome = inner.outcome(part, node)
+            if every or (outcome.met if positive else outcome.refuted):
+                if not pieces:
+                    pieces.append(trace)
+                pieces += next(inner.witnesses(part, node, positive))
+                if not every:
+                    break
+        return tuple(pieces)
+
+    def _of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
+        way, asks = self.plan.others[leaf.iri]
+        reached, inner, part = self.traces(focus, way), self.within(asks), leaf.parts[0]
+        if positive != (leaf.kind == "EveryLeaf"):  # one is enough
+            for node, trace in reached.items():
+                for witness in inner.witnesses(part, node, positive):
+                    yield trace, *witness
+            return
+        each = [tuple(inner.witnesses(part, node, positive)) for node in reached]
+        for trace in reached.values():
+            for chosen in product(*each):
+                yield trace, *chain.from_iterable(chosen)
+
+    def witnesses(self, criterion: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
+        """Yield witnesses by which a criterion is met at a node, or is refuted; of a join, from those of its parts."""
+        outcome = self.outcome(criterion, focus)
+        if not (outcome.met if positive else outcome.refuted):
+            return
         if criterion.is_leaf:
-            known[key] = _leaf(criterion, run, focus, known)
+            yield self.first(criterion, focus, positive)
+            for witness in islice(self.why(criterion, focus, positive), 1, None):
+                yield (witness,)
+            return
+        quantifier, sides = side_of(criterion.kind, len(criterion.parts), positive)
+        found = [self.witnesses(criterion.parts[i], focus, side) for i, side in sides]
+        if quantifier is all:
+            yield from (tuple(chain.from_iterable(chosen)) for chosen in product(*found))
         else:
-            known[key] = joined(criterion, focus, (evaluate(part, run, focus, known) for part in criterion.parts))
-    return known[key]
+            yield from chain.from_iterable(found)
 
-
-def _leaf(criterion: Criterion, run: Run, focus: Term, known: dict[tuple[str, Term], Outcome]) -> Outcome:
-    why = criterion.met.holds(run, focus) if criterion.met else NONE
-    why_not = criterion.refuted.holds(run, focus) if criterion.refuted else NONE
-    reached = criterion.path.reach(run.graph, focus) if criterion.parts and criterion.path else ()
-    parts = tuple(evaluate(inner, run, value, known) for inner in criterion.parts for value in reached)
-    return Outcome(criterion, focus, bool(why), bool(why_not), why, why_not, parts)
-
-
-def reread(outcome: Outcome, reading: Callable[[Outcome], tuple[bool, bool]]) -> Outcome:
-    """Return an outcome as it would be if its leaves had other bits."""
-    if outcome.criterion.is_leaf:
-        met, refuted = reading(outcome)
-        return outcome._replace(met=met, refuted=refuted)
-    return joined(outcome.criterion, outcome.focus, (reread(part, reading) for part in outcome.parts))
-
-
-def group(name: str, kind: str, label: str, focus: Term, parts: Iterable[Outcome]) -> Outcome:
-    """Join outcomes under one of the criteria that every line is judged by."""
-    members = tuple(parts)
-    criterion = Criterion(COV + name, kind, label, parts=tuple(part.criterion for part in members))
-    return joined(criterion, focus, members)
+    def traces(self, focus: Term, way: Way) -> Reached:
+        """Return the nodes to which a way leads, each with the triples on the way."""
+        reached: Reached = {focus: ()}
+        for step in way:
+            further: Reached = {}
+            for node, trace in reached.items():
+                if isinstance(step, Step):
+                    for end in self.index.get((node, step.predicate), ()):
+                        keep_shorter(further, end, (*trace, (node, step.predicate, end)))
+                else:
+                    for end in self._into(step.predicate).get(node, ()):
+                        keep_shorter(further, end, (*trace, (end, step.predicate, node)))
+            reached = further
+        return reached

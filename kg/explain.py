@@ -2,34 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from functools import cached_property
+from itertools import chain, groupby, islice
+from typing import Any, NamedTuple
 
+from kg.changes import Atom
 from kg.check import ALERT, Hit
-from kg.decide import (
-    APPROVE,
-    COVERED,
-    DENY,
-    NOT_BILLABLE,
-    NOT_EXCLUDED,
-    PAYER,
-    POSTURES,
-    UNLESS,
-    Atom,
-    Decision,
-    Guidance,
-    Judged,
-    LineCase,
-    decided,
-    open_field,
-)
-from kg.evaluate import Outcome
+from kg.criteria import Criterion
+from kg.decide import APPROVE, BASE_LINE, DENY, NOT_BILLABLE, PAYER, POSTURES, Decision, Judged, decided
+from kg.docket import COVERED, NOT_EXCLUDED, UNLESS, Case, Guidance
+from kg.evaluate import Pieces, Reading
 from kg.knowledge import CAUDAL, Document, Edition, Knowledge
 from kg.load import Claim
+from kg.outcome import Outcome
+from kg.plan import CONCEPT, OF_CLAIM, remember
 from kg.reason import Reasoned, with_facts
-from kg.shapes import Witness
-from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Literal, Term, Triple, local_name, written
+from kg.rules.derived import Premises
+from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Known, Literal, Term, Triple, local_name, written
 
+Json = dict[str, Any]
 NOTICE = "A recommendation: a person decides, and only a person may deny care."
 
 
@@ -57,11 +48,14 @@ class Determination:
 
         On the union of these and the ontology, any SHACL engine finds the same status for every criterion.
         """
-        added = {str(base) for line in self.lines for base in self.reasoned.graph.objects(line.node, COV + "baseLine")}
+        added = {base for line in self.lines for base in self.reasoned.index.get((line.node, BASE_LINE), ())}
         return with_facts(self.reasoned, decided((line for line in self.lines if line.node in added), posture))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the determination as the public contract writes it in JSON, section 3."""
+    def to_dict(self) -> Json:
+        """Return the determination as the public contract writes it in JSON, section 3.
+
+        What lines share is told once: within one answer, parts of their paths are the same objects.
+        """
         teller = Teller(self)
         lines = [teller.line(line) for line in self.lines]
         return {
@@ -74,6 +68,7 @@ class Determination:
             "lines": lines,
             "edits": [teller.edit(hit) for hit in self.hits],
             "conflicts": [conflict for line in lines for conflict in line["conflicts"]],
+            "derivations": [teller.derivation(*one) for one in teller.derivations],
             "knowledge": self.knowledge.hash,
         }
 
@@ -84,20 +79,36 @@ class Teller:
     def __init__(self, determination: Determination) -> None:
         self.determination = determination
         self.knowledge = determination.knowledge
-        self.graph = determination.reasoned.graph
-        self.why = determination.reasoned.why
-        self.policy = determination.policy
+        self.index = determination.reasoned.index
+        self.claim = determination.claim.iri
+        self.lines = {line.node for line in determination.lines}
+        self.derivations: dict[tuple[Triple, str, Pieces], int] = {}
+        self._listed: dict[int, list[list[str]]] = {}
+        self._words: dict[int, tuple[str, ...]] = {}
+        self._singles: dict[Triple, Premises] = {}
+        self._of_claim: dict[Criterion, Evidence] = {}
+        self._names: dict[str, str] = {}
+        self._said: dict[Triple, str] = {}
+        self._all: dict[Criterion, list[list[list[str]]]] = {}
+        self._nodes: dict[tuple[Outcome, Term], Json] = {}
+        self.told: dict[Outcome, Json] = self.knowledge.remember(("told",), dict)
+        self.caveats: dict[Outcome, str] = self.knowledge.remember(("caveats",), dict)
+        self._asked: dict[Atom, dict[str, str]] = {}
+        self._facts: dict[Atom, dict[str, str]] = {}
+        self._suggestions: dict[str, str] = {}
+        self._kept: list[Premises] = []
 
-    def line(self, judged: Judged) -> dict[str, Any]:
+    def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""
         posture = self.determination.posture
-        case, decision = judged.cases[posture], judged.decisions[posture]
+        case, decision = judged.decisions[posture].case, judged.decisions[posture]
         return {
             "line": judged.number,
             "code": judged.code,
             "label": self.code_label(judged),
             "decision": decision.decision,
             "decisions": {name: judged.decisions[name].decision for name in POSTURES},
+            "decidedRegardless": decision.decided_regardless,
             "because": list(decision.because),
             **({"reason": self.knowledge.notation(decision.reason)} if decision.reason else {}),
             **({"note": decision.note} if decision.note else {}),
@@ -106,23 +117,26 @@ class Teller:
             "caveats": [self.caveat(outcome) for outcome in decision.caveats],
             "assumptions": list(self.assumptions(case, decision)),
             "flips": self.flips(decision),
-            "changes": [
-                {"to": change.to, "facts": [self.fact(atom) for atom in change.facts]} for change in decision.changes
-            ],
+            "changes": self.changes(decision),
             "conflicts": list(self.conflicts(judged.number, case)),
             "guidance": [self.guidance(item) for item in case.guidance],
             "postures": self.separated(judged),
-            "path": self.path(case.root),
+            "path": self.path(case.root, judged.node, judged.readings[posture], grounds_of(decision)),
         }
 
     def code_label(self, judged: Judged) -> str:
         """Return our words for the code of a line."""
-        code = self.graph.iri(judged.node, COV + "code")
-        return self.knowledge.label(code) if code else "a code that the ontology does not hold"
+        code = self.index.get((judged.node, CODE))
+        return self.label(str(code[0])) if code else "a code that the ontology does not hold"
 
-    def edit(self, hit: Hit) -> dict[str, Any]:
+    def label(self, term: str) -> str:
+        """Return what the ontology calls a term."""
+        return self.knowledge.remember(("label", term), lambda: self.knowledge.label(term))
+
+    def edit(self, hit: Hit) -> Json:
         """Return an edit that holds: what it stops, or that it only alerts."""
-        path = self.path(hit.outcome)
+        reading = self.reading_of(hit)
+        leaves = {leaf.criterion: leaf for leaf in hit.outcome.leaves()}.values()
         return {
             "line": hit.line,
             "edit": hit.outcome.criterion.iri,
@@ -130,110 +144,233 @@ class Teller:
             "effect": self.knowledge.notation(COV + hit.effect),
             "decides": hit.effect != ALERT,
             "clause": hit.outcome.criterion.clause,
-            "because": [words for leaf in hit.outcome.leaves() for words in self.leaf_words(leaf)],
-            "path": path,
+            "because": [words for leaf in leaves for words in self.evidence(leaf, hit.node, reading).words],
+            "path": self.path(hit.outcome, hit.node, reading),
         }
 
-    def path(self, outcome: Outcome) -> dict[str, Any]:
-        """Return the criteria tree below an outcome, passes as well as failures."""
-        criterion = outcome.criterion
-        chosen = self.chosen(outcome)
-        asserted = dict.fromkeys(triple for witness in chosen[:2] for triple in self.asserted(witness))
-        derived = [fact for witness in chosen[:2] for fact in self.derived(witness)]
-        node: dict[str, Any] = {
-            "criterion": criterion.iri,
-            "label": self.label(outcome),
-            "clause": criterion.clause,
-            "quote": criterion.quote,
-            "status": outcome.status,
-            "kind": criterion.kind,
-            "witnesses": [self.triple(triple) for triple in asserted],
-            "parts": [self.path(part) for part in outcome.parts],
-        }
-        if outcome.focus != self.focus_of_lines(outcome):
-            node["at"] = written(outcome.focus)
-        if criterion.is_leaf:
-            node["words"] = list(self.leaf_words(outcome))
-            if outcome.status in ("not-met", "undocumented"):
-                node["message"] = criterion.message
-            if outcome.status == "undocumented" and (question := self.question(outcome)):
-                node["question"] = question
-        if derived:
-            node["derived"] = [
-                {"triple": self.triple(t), "rule": by, "from": [self.triple(p) for p in premises]}
-                for t, by, premises in dict.fromkeys(derived)
-            ]
-        sources = self.sources(asserted)
-        if sources:
-            node["sources"] = sources
+    def reading_of(self, hit: Hit) -> Reading:
+        """Return what the line was read as of which an edit was asked."""
+        return next(line.readings[PAYER] for line in self.determination.lines if line.node == hit.node)
+
+    def path(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str] = frozenset()) -> Json:
+        """Return the criteria tree below an outcome, passes as well as failures.
+
+        `grounds` are the leaves by each of which the line is denied: these list all their witnesses. What is told
+        once is not told again: where nothing is known, all lines share it.
+        """
+        key = (outcome, "" if outcome.silent and focus in self.lines else focus)
+        known = self._nodes.get(key)
+        if known is None:
+            told = self._leaf if outcome.criterion.is_leaf else self._join
+            known = self._nodes[key] = told(outcome, focus, reading, grounds)
+        return known
+
+    def _join(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
+        node = self.head(outcome, focus)
+        node["witnesses"] = []
+        node["parts"] = [self.path(part, focus, reading, grounds) for part in outcome.parts]
         return node
 
-    def focus_of_lines(self, outcome: Outcome) -> Term:
-        """Return the focus itself where it is a service line."""
-        return outcome.focus if self.graph.value(outcome.focus, COV + "lineNumber") is not None else ""
+    def _leaf(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
+        node, criterion = self.head(outcome, focus), outcome.criterion
+        triples, words, derived, sources = self.evidence(outcome, focus, reading)
+        node["witnesses"] = triples or []
+        if criterion.parts:
+            others = reading.others(criterion, focus)
+            node["parts"] = [self.path(inner, other, within) for other, inner, within in others]
+            words = []
+        else:
+            node["parts"] = []
+        node["words"] = words or []
+        if not outcome.met:
+            node["message"] = criterion.message
+            if not outcome.refuted and (question := self.question(outcome)):
+                node["question"] = question
+        if derived:
+            node["derived"] = derived
+        if sources:
+            node["sources"] = sources
+        if criterion.iri in grounds:
+            node["alternatives"] = self.alternatives(outcome, focus, reading)
+        return node
 
-    def label(self, outcome: Outcome) -> str:
-        """Return the label of a criterion, with the place where it was asked of something other than the line."""
-        if self.focus_of_lines(outcome):
-            return outcome.criterion.label
-        return f"{self.name(outcome.focus)}: {outcome.criterion.label}"
+    def head(self, outcome: Outcome, focus: Term) -> Json:
+        """Return what a node says that only the place in the claim bears on."""
+        told = self.told.get(outcome)
+        if told is None:
+            criterion = outcome.criterion
+            told = {
+                "criterion": criterion.iri,
+                "label": criterion.label,
+                "clause": criterion.clause,
+                "quote": criterion.quote,
+                "status": outcome.status,
+                "kind": criterion.kind,
+            }
+            remember(self.told, outcome, told)
+        node = told.copy()
+        if focus not in self.lines:
+            node["label"] = f"{self.name(focus)}: {outcome.criterion.label}"
+            node["at"] = written(focus)
+        return node
 
-    def chosen(self, outcome: Outcome) -> tuple[Witness, ...]:
-        """Return the witnesses of a status: one for met, one for refuted, both where they conflict."""
-        return (*outcome.why[:1], *outcome.why_not[:1])
+    # Witnesses
 
-    def asserted(self, witness: Iterable[Triple]) -> Iterator[Triple]:
-        """Yield the asserted triples that a witness comes down to."""
+    def chosen(self, outcome: Outcome, focus: Term, reading: Reading) -> Iterator[tuple[bool, Pieces]]:
+        """Yield the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
+        for positive, holds in ((True, outcome.met), (False, outcome.refuted)):
+            if holds:
+                yield positive, reading.first(outcome.criterion, focus, positive)
+
+    def evidence(self, outcome: Outcome, focus: Term, reading: Reading) -> "Evidence":
+        """Return the witnesses of a leaf as asserted triples, in words, and what is derived of them."""
+        if not outcome.met and not outcome.refuted:
+            return NO_EVIDENCE
+        leaf = outcome.criterion
+        plan = reading.plan
+        of_claim = (focus, FINDING) not in self.index if leaf.concept else leaf in plan.shared
+        if not of_claim or focus not in self.lines:
+            return self._direct(outcome, focus, reading) or self._evidence(outcome, focus, reading)
+        known = self._of_claim.get(leaf)
+        if known is None:
+            found = self._evidence(outcome, focus, reading)
+            known = self._of_claim[leaf] = found._replace(triples=found.triples[1:])  # after that of which claim it is
+        rest, words, derived, sources = known
+        return Evidence([[str(focus), OF_CLAIM, self.claim], *rest], words, derived, sources)
+
+    def _direct(self, outcome: Outcome, focus: Term, reading: Reading) -> "Evidence | None":
+        """Return the evidence of a leaf that asks for a stated value of the node itself: the value, and what it is."""
+        plan, positive = reading.plan, outcome.met
+        for _, predicate, asked in plan.direct.get(outcome.criterion.iri, ()):
+            key = (focus, predicate)
+            values = self.index.get(key)
+            if values and predicate not in SILENT and key not in reading.reasoned.concluded and (asked.hits if positive else asked.known):
+                steps = plan.first_end(asked, values[0], positive)
+                if steps is not None and not (positive and outcome.refuted):
+                    triple = (focus, predicate, values[0])
+                    said = self._said.get(triple)
+                    if said is None:
+                        said = self._said[triple] = self.sentence(triple)
+                    if not steps:
+                        return Evidence([self.triple(triple)], [said], [], [])
+                    return Evidence([self.triple(triple), *self.listed(steps)], ["; ".join((said, *self.words(steps)))], [], [])
+        return None
+
+    def _evidence(self, outcome: Outcome, focus: Term, reading: Reading) -> "Evidence":
+        told: list[str] = []
+        derived: dict[int, None] = {}
+        shown: dict[int, Premises] = {}
+        concluded = reading.reasoned.concluded
+        for positive, witness in self.chosen(outcome, focus, reading):
+            words: list[str] = []
+            for piece in witness:
+                if type(piece) is Known:
+                    shown[id(piece)] = piece
+                    words += piece.words or self.words(piece)
+                    continue
+                for triple in piece:
+                    conclusion = None
+                    if (triple[0], triple[1]) in concluded:
+                        conclusion = reading.reasoned.conclusion(triple)
+                    premises = conclusion.why(triple[2]) if conclusion else ()
+                    for part in premises or (self._single(triple),):
+                        shown[id(part)] = part
+                        words += self.words(part)
+                    if conclusion and premises:
+                        key = (triple, conclusion.rule, premises)
+                        derived[self.derivations.setdefault(key, len(self.derivations))] = None
+                        if conclusion.rule in CONCLUSIONS:
+                            words.append(self.sentence(triple))
+            if not positive and (focus, AT_SITE) in self.index:
+                words.append(self.not_there(focus))
+            if words:
+                told.append("; ".join(dict.fromkeys(words)))
+        triples = list(chain.from_iterable([self.listed(piece) for piece in shown.values()]))
+        if outcome.criterion.parts or outcome.criterion.concept:  # pieces of several facts may overlap
+            triples = list({tuple(triple): triple for triple in triples}.values())
+        return Evidence(triples, told, list(derived), self.sources(shown.values()))
+
+    def _single(self, triple: Triple) -> Premises:
+        """Return a triple as a piece, always the same one."""
+        return self._singles.setdefault(triple, (triple,))
+
+    def listed(self, piece: Premises) -> list[list[str]]:
+        """Return a piece as JSON carries it."""
+        known = self._listed.get(id(piece))
+        if known is None:
+            known = self._listed[id(piece)] = [
+                [s if type(s) is str else written(s), p, o if type(o) is str else written(o)] for s, p, o in piece
+            ]
+            self._kept.append(piece)  # so that its identity stays its own
+        return known
+
+    def words(self, piece: Premises) -> tuple[str, ...]:
+        """Return a piece in sentences; what the ontology says is put into words once for all claims."""
+        if type(piece) is Known:
+            if piece.words is None:
+                piece.words = tuple(self.sentences(piece))
+            return piece.words
+        known = self._words.get(id(piece))
+        if known is None:
+            known = self._words[id(piece)] = tuple(self.sentences(piece))
+            self._kept.append(piece)
+        return known
+
+    def sources(self, pieces: Iterable[Premises]) -> list[dict[str, str]]:
+        """Return where in the record the listed facts among some triples stand."""
+        found: dict[str, str] = {}
+        for piece in pieces:
+            for s, p, _ in () if type(piece) is Known else piece:
+                if p == CONCEPT:
+                    for source in self.index.get((s, SOURCE), ()):
+                        found[str(s)] = written(source) if isinstance(source, str) else source[0]
+        return [{"fact": node, "source": source} for node, source in found.items()]
+
+    def alternatives(self, outcome: Outcome, focus: Term, reading: Reading) -> list[list[list[str]]]:
+        """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
+        leaf = outcome.criterion
+        of_claim = (focus, FINDING) not in self.index if leaf.concept else leaf in reading.plan.shared
+        known = self._all.get(leaf) if of_claim else None
+        if known is None:
+            sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
+            found = chain.from_iterable(reading.why(leaf, focus, positive) for positive in sides)
+            known = [[*map(self.triple, self.asserted(one, reading))] for one in islice(found, LIMIT)]
+            if of_claim:
+                known = self._all[leaf] = [one[1:] for one in known]  # after that of which claim the line is
+        return [[[str(focus), OF_CLAIM, self.claim], *one] for one in known] if of_claim else known
+
+    def asserted(self, witness: Iterable[Triple], reading: Reading) -> list[Triple]:
+        """Return the asserted triples that a witness comes down to."""
+        found: dict[Triple, None] = {}
         for triple in witness:
-            fact = self.why.get(triple)
-            yield from self.asserted(fact.premises) if fact and fact.premises else (triple,)
+            conclusion = reading.reasoned.conclusion(triple)
+            pieces = conclusion.why(triple[2]) if conclusion else ()
+            found.update(dict.fromkeys(chain.from_iterable(pieces) if pieces else (triple,)))
+        return list(found)
 
-    def derived(self, witness: Iterable[Triple]) -> Iterator[tuple[Triple, str, tuple[Triple, ...]]]:
-        """Yield the derived triples of a witness, each with its rule and premises."""
-        for triple in witness:
-            if fact := self.why.get(triple):
-                yield fact
-
-    def sources(self, triples: Iterable[Triple]) -> list[dict[str, str]]:
-        """Return where in the record the listed facts of a witness stand."""
-        nodes = dict.fromkeys(s for s, p, _ in triples if p == COV + "concept")
-        found = ((str(node), self.graph.text(node, COV + "source")) for node in nodes)
-        return [{"fact": node, "source": source} for node, source in found if source]
+    def derivation(self, triple: Triple, by: str, pieces: Pieces) -> Json:
+        """Return a derived triple with its rule and the asserted triples that it follows from."""
+        asserted = {tuple(one): one for one in chain.from_iterable(map(self.listed, pieces))}
+        return {"triple": self.triple(triple), "rule": by, "from": list(asserted.values())}
 
     def triple(self, triple: Triple) -> list[str]:
         """Return a triple as JSON carries it."""
-        return [written(term) for term in triple]
+        s, p, o = triple
+        return [s if isinstance(s, str) else written(s), p, o if isinstance(o, str) else written(o)]
 
     # Words
-
-    def leaf_words(self, outcome: Outcome) -> Iterator[str]:
-        """Yield, in words, what makes a leaf so: facts and the walk through the anatomy.
-
-        A leaf that asks a criterion of several things leaves the words to what they answer.
-        """
-        for witness in () if outcome.parts else self.chosen(outcome):
-            told: dict[str, None] = {}
-            for triple in witness:
-                fact = self.why.get(triple)
-                told.update(dict.fromkeys(self.sentences(fact.premises if fact and fact.premises else (triple,))))
-                if fact and local_name(fact.rule) in CONCLUSIONS:
-                    told[self.sentence(triple)] = None
-            if outcome.refuted and self.graph.value(outcome.focus, COV + "atSite") is not None:
-                told[self.not_there(outcome.focus)] = None
-            if told:
-                yield "; ".join(told)
 
     def not_there(self, exposure: Term) -> str:
         """Return what a line monitors and what of its pathways runs through a site."""
         line = str(exposure).partition("-at-")[0]
-        code = str(self.graph.iri(line, COV + "code"))
-        courses = self.knowledge.courses(code)
-        tracts = [x for x in courses if (str(x), TYPE, ANATOMY + "Tract") in self.graph]
+        code = str(self.index[line, CODE][0])
+        graph = self.knowledge.graph
+        tracts = [x for x in self.knowledge.courses(code) if (str(x), TYPE, ANATOMY + "Tract") in graph]
         monitored = " and ".join(map(self.name, tracts)) or "no tract of the cord"
-        there = " and ".join(map(self.name, self.graph.objects(exposure, COV + "atRisk"))) or "nothing"
-        site = self.graph.value(exposure, COV + "atSite") or ""
-        positions = [(site, COV + "cordPosition", x) for x in self.graph.objects(site, COV + "cordPosition")]
-        lies = "".join(f"{self.sentence(position)}; " for position in positions)
+        there = " and ".join(map(self.name, self.index.get((exposure, AT_RISK), ()))) or "nothing"
+        site = self.index[exposure, AT_SITE][0]
+        positions = self.index.get((site, CORD_POSITION), ())
+        lies = "".join(f"{self.sentence((site, CORD_POSITION, position))}; " for position in positions)
         return f"{lies}{self.knowledge.notation(code)} monitors the {monitored}; of its pathways {there} is there"
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
@@ -252,20 +389,21 @@ class Teller:
     def walked(self, walk: list[Triple]) -> str:
         """Return a walk along the spine in words, interspace by interspace, a long one shortened."""
         start, end = walk[0][0], walk[-1][2]
-        passed = [self.name(o) for _, _, o in walk[:-1] if "-" in local_name(str(o))]
+        passed = [o for _, _, o in walk[:-1] if "-" in local_name(str(o))]
+        names = list(map(self.name, passed if len(passed) <= LONG else (passed[0], passed[-1])))
         if len(passed) > LONG:
-            passed = [passed[0], f"... {len(passed) - 2} more ...", passed[-1]]
-        return f"{self.name(start)} is caudal to {', '.join((*passed, self.name(end)))}"
+            names.insert(1, f"... {len(passed) - 2} more ...")
+        return f"{self.name(start)} is caudal to {', '.join((*names, self.name(end)))}"
 
     def sentence(self, triple: Triple) -> str:
         """Return one triple in words."""
         s, p, o = triple
-        if p == COV + "concept":
-            shown = self.knowledge.notation(str(self.graph.iri(s, COV + "status")))
+        if p == CONCEPT:
+            shown = self.knowledge.notation(str(self.index[s, STATUS][0]))
             return f"the claim lists {self.name(o)} as {shown}" if self.is_recorded(s) else f"{self.name(o)} is {shown}"
-        if p == COV + "cordPosition":
+        if p == CORD_POSITION:
             return f"{self.name(s)} {self.knowledge.label(p)} {self.knowledge.label(o)}{self.left_there(s, o)}"
-        verb = VERBS.get(p) or self.knowledge.label(p)
+        verb = VERBS.get(p) or self.label(p)
         told = "" if isinstance(o, Literal) and o.value == "true" else f" {self.name(o)}"
         return f"{self.name(s).partition(' (')[0]} {verb}{told}"
 
@@ -273,8 +411,9 @@ class Teller:
         """Return what the canal holds where the cord has ended."""
         if position != COV + "BelowCord":
             return ""
-        level = str(self.graph.iri(site, COV + "level"))
-        held = [x for x in self.graph.objects(level, ANATOMY + "encloses") if not self.knowledge.is_cord(x)]
+        level = str(self.index[site, LEVEL][0])
+        enclosed = self.knowledge.graph.objects(level, ANATOMY + "encloses")
+        held = [x for x in enclosed if not self.knowledge.is_cord(x)]
         return f", {' and '.join(map(self.name, held))} only" if held else ""
 
     def is_recorded(self, node: Term) -> bool:
@@ -283,18 +422,27 @@ class Teller:
 
     def name(self, term: Term) -> str:
         """Return what a term is called in a sentence."""
-        if isinstance(term, str) and term.startswith(self.determination.claim.iri):
-            part = term.rpartition("#")[2]
-            site = self.graph.iri(term, COV + "atSite") or (term if "#site-" in term else None)
-            if site:
-                return self.knowledge.notation(str(self.graph.iri(site, COV + "level")))
-            return {"operation": "the operation"}.get(part, part.replace("-", " ")) if "#" in term else "the claim"
         if isinstance(term, str):
-            code = self.graph.text(term, "http://www.w3.org/2004/02/skos/core#notation")
-            if code and not term.startswith((ANATOMY, COV)):
-                return f"{code} ({self.knowledge.label(term)})"
-            return code if code and term.startswith(ANATOMY) and "-" in code else self.knowledge.label(term)
+            if term.startswith(self.claim):
+                known = self._names.get(term)
+                if known is None:
+                    known = self._names[term] = self._own_name(term)
+                return known
+            return self.knowledge.remember(("name", term), lambda: self._known_name(term))
         return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
+
+    def _own_name(self, term: str) -> str:
+        part = term.rpartition("#")[2]
+        site = self.index.get((term, AT_SITE), (term,))[0]
+        if (site, LEVEL) in self.index and "#site-" in str(site):
+            return self.knowledge.notation(str(self.index[site, LEVEL][0]))
+        return {"operation": "the operation"}.get(part, part.replace("-", " ")) if "#" in term else "the claim"
+
+    def _known_name(self, term: str) -> str:
+        code = self.knowledge.graph.text(term, "http://www.w3.org/2004/02/skos/core#notation")
+        if code and not term.startswith((ANATOMY, COV)):
+            return f"{code} ({self.knowledge.label(term)})"
+        return code if code and term.startswith(ANATOMY) and "-" in code else self.knowledge.label(term)
 
     def question(self, outcome: Outcome) -> str:
         """Return what to ask of the record about an open leaf."""
@@ -302,23 +450,50 @@ class Teller:
         if criterion.concept:
             question = self.knowledge.graph.text(criterion.concept, COV + "question") or ""
             return f"{self.suggestion(criterion.concept)}{question}" if question else ""
-        field = open_field(outcome, self.knowledge)
-        return QUESTIONS.get(field, "") if field else ""
+        return QUESTIONS.get(outcome.field, "")
 
     def suggestion(self, concept: str) -> str:
         """Return which codes of the claim suggest or permit a concept; they never decide."""
-        claim = self.determination.claim.iri
-        diagnoses = self.graph.objects(claim, COV + "diagnosis")
-        procedures = self.graph.objects(f"{claim}#operation", COV + "procedure")
-        words: dict[str, None] = {}
-        for node in (*diagnoses, *procedures):
-            code = self.graph.iri(node, COV + "code")
-            for verb in ("suggests", "permits"):
-                if code and concept in self.graph.objects(code, COV + verb):
-                    words[f"{self.knowledge.notation(code)} {verb} {self.knowledge.label(concept)}. "] = None
-        return "".join(words)
+        return "".join(self.suggestions.get(concept, ()))
+
+    @cached_property
+    def suggestions(self) -> dict[str, dict[str, None]]:
+        """Return what the codes of the claim suggest or permit, in words."""
+        found: dict[str, dict[str, None]] = {}
+        nodes = (self.claim, COV + "diagnosis"), (f"{self.claim}#operation", COV + "procedure")
+        for node in chain.from_iterable(self.index.get(key, ()) for key in nodes):
+            for code in self.index.get((node, CODE), ()):
+                for concept, words in self._likely(str(code)):
+                    found.setdefault(concept, {})[words] = None
+        return found
+
+    def _likely(self, code: str) -> list[tuple[str, str]]:
+        """Return the conditions that a code suggests or permits, each in words."""
+        graph, knowledge = self.knowledge.graph, self.knowledge
+
+        def compute() -> list[tuple[str, str]]:
+            verbs = ((verb, str(x)) for verb in ("suggests", "permits") for x in graph.objects(code, COV + verb))
+            return [(x, f"{knowledge.notation(code)} {verb} {knowledge.label(x)}. ") for verb, x in verbs]
+
+        return knowledge.remember(("likely", code), compute)
+
+    @cached_property
+    def default_conus(self) -> bool:
+        """Say whether a site was taken to lie below the cord because that is where cords end."""
+        sites = self.index.get((f"{self.claim}#operation", COV + "site"), ())
+        concluded = self.determination.reasoned.concluded
+        return any(c.rule == BELOW_CORD_RULE for site in sites for c in concluded.get((site, CORD_POSITION), ()))
 
     # What is open, and what would change it
+
+    def changes(self, decision: Decision) -> list[Json]:
+        """Return the sets of facts that would change the decision, a fact that is in several told once."""
+        facts = self._facts
+        for change in decision.changes:
+            for atom in change.facts:
+                if atom not in facts:
+                    facts[atom] = self.fact(atom)
+        return [{"to": change.to, "facts": [facts[atom] for atom in change.facts]} for change in decision.changes]
 
     def fact(self, atom: Atom) -> dict[str, str]:
         """Return a fact or field that could be documented, and as what."""
@@ -328,8 +503,8 @@ class Teller:
 
     def all_missing(self, atoms: Iterable[Atom]) -> list[dict[str, str]]:
         """Return the open facts, a field of the claim once however many criteria wait for it."""
-        found = {(atom.name, atom.region): self.missing(atom) for atom in reversed(tuple(atoms))}
-        return list(reversed(found.values()))
+        found = {(atom.name, atom.region): atom for atom in reversed(tuple(atoms))}
+        return [self._asked.get(atom) or self._asked.setdefault(atom, self.missing(atom)) for atom in reversed(found.values())]
 
     def missing(self, atom: Atom) -> dict[str, str]:
         """Return an open fact with the question that would settle it."""
@@ -356,6 +531,10 @@ class Teller:
 
     def caveat(self, outcome: Outcome) -> str:
         """Return in words that an approval leaves a clause open."""
+        known: str | None = self.caveats.get(outcome)
+        return known or remember(self.caveats, outcome, self._caveat(outcome))
+
+    def _caveat(self, outcome: Outcome) -> str:
         criterion = outcome.criterion
         facts = dict.fromkeys(
             self.knowledge.label(leaf.criterion.concept) if leaf.criterion.concept else leaf.criterion.label
@@ -365,7 +544,7 @@ class Teller:
         clause = f"{criterion.clause}: " if criterion.clause else ""
         return f"{clause}{criterion.label} is open; undocumented: {', '.join(facts)}"
 
-    def assumptions(self, case: LineCase, decision: Decision) -> Iterator[str]:
+    def assumptions(self, case: Case, decision: Decision) -> Iterator[str]:
         """Yield what the posture or the default anatomy took for granted."""
         if decision.decision == APPROVE:
             for outcome in decision.caveats:
@@ -374,13 +553,14 @@ class Teller:
             for iri in decision.because:
                 if not any(leaf.refuted for leaf in self._leaves(case, iri)):
                     yield f"{self.clause_name(case, iri)}: undocumented, and counted against the line"
-        if decision.decision != NOT_BILLABLE and any(
-            local_name(fact.rule) == "rule-belowCord" for fact in self.determination.reasoned.derived
-        ):
-            cord = self.knowledge.graph.iri(ANATOMY + "SpinalCord", ANATOMY + "endsAtLatest")
-            yield f"the cord ends no lower than {self.knowledge.notation(cord or '')}: imaging does not show otherwise"
+        if decision.decision != NOT_BILLABLE and self.default_conus:
+            yield self.knowledge.remember(("cord",), self._where_cords_end)
 
-    def _leaves(self, case: LineCase, iri: str) -> list[Outcome]:
+    def _where_cords_end(self) -> str:
+        latest = self.knowledge.graph.iri(ANATOMY + "SpinalCord", ANATOMY + "endsAtLatest") or ""
+        return f"the cord ends no lower than {self.knowledge.notation(latest)}: imaging does not show otherwise"
+
+    def _leaves(self, case: Case, iri: str) -> list[Outcome]:
         return [
             leaf
             for outcome in case.root.parts
@@ -389,12 +569,12 @@ class Teller:
             for leaf in part.leaves()
         ]
 
-    def clause_name(self, case: LineCase, iri: str) -> str:
+    def clause_name(self, case: Case, iri: str) -> str:
         """Return how the source names a clause."""
-        clause = case.clauses.get(iri)
+        clause = case.docket.clauses.get(iri)
         return clause.criterion.clause if clause and clause.criterion.clause else self.knowledge.label(iri)
 
-    def separated(self, judged: Judged) -> list[dict[str, Any]]:
+    def separated(self, judged: Judged) -> list[Json]:
         """Return which clauses separate the postures of a line."""
         decisions = judged.decisions
         groups = groupby(sorted(POSTURES, key=lambda p: decisions[p].decision), key=lambda p: decisions[p].decision)
@@ -407,8 +587,11 @@ class Teller:
 
     # Guidelines
 
-    def guidance(self, item: Guidance) -> dict[str, Any]:
+    def guidance(self, item: Guidance) -> Json:
         """Return what a guideline says of the line; it decides nothing by itself."""
+        return self.knowledge.remember(("guidance", item.clause.iri), lambda: self._guidance(item)).copy()
+
+    def _guidance(self, item: Guidance) -> Json:
         graph = self.knowledge.graph
         speaks, holds = graph.iri(item.clause.iri, COV + "speaksOf"), graph.text(item.clause.iri, COV + "holdsThat")
         criterion = item.outcome.criterion
@@ -427,10 +610,9 @@ class Teller:
             found["statement"] = f"{verb} that monitoring {self.knowledge.label(speaks)}"
         return found
 
-    def conflicts(self, number: int, case: LineCase) -> Iterator[dict[str, Any]]:
+    def conflicts(self, number: int, case: Case) -> Iterator[Json]:
         """Yield where policy and guideline part on a line."""
-        groups = {outcome.criterion.iri: outcome for outcome in case.root.parts}
-        excluded, covered = groups.get(NOT_EXCLUDED), groups.get(COVERED)
+        excluded, covered = case.groups.get(NOT_EXCLUDED), case.groups.get(COVERED)
         for item in case.guidance:
             if item.stance == "recommends" and excluded:
                 for outcome in excluded.parts:
@@ -442,7 +624,7 @@ class Teller:
                     if outcome.met:
                         yield self._conflict(number, "guideline-opposes--policy-covers", outcome, item)
 
-    def _conflict(self, number: int, kind: str, outcome: Outcome, item: Guidance) -> dict[str, Any]:
+    def _conflict(self, number: int, kind: str, outcome: Outcome, item: Guidance) -> Json:
         policy = outcome.criterion.iri.removesuffix(UNLESS)
         return {
             "kind": kind,
@@ -455,7 +637,26 @@ class Teller:
         }
 
 
-CONCLUSIONS = {f"rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
+def grounds_of(decision: Decision) -> frozenset[str]:
+    """Return the leaves that are among the grounds of a denial."""
+    return frozenset(leaf for ground in decision.grounds for leaf in ground.leaves)
+
+
+class Evidence(NamedTuple):
+    """What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record."""
+
+    triples: list[list[str]]
+    words: list[str]
+    derived: list[int]
+    sources: list[dict[str, str]]
+
+
+NO_EVIDENCE = Evidence([], [], [], [])
+FINDING, CODE, STATUS, SOURCE, LEVEL = COV + "finding", COV + "code", COV + "status", COV + "source", COV + "level"
+AT_SITE, AT_RISK, CORD_POSITION = COV + "atSite", COV + "atRisk", COV + "cordPosition"
+BELOW_CORD_RULE = COV + "rule-belowCord"
+LIMIT = 256  # witnesses of one leaf that are listed
+CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 SILENT = {
     COV + name
     for name in (

@@ -12,38 +12,44 @@ FIRST = RDF + "first"
 REST = RDF + "rest"
 
 
+Index = dict[tuple[Term, str], tuple[Term, ...]]
+
+
+def index(triples: Iterable[Triple]) -> Index:
+    """Return the values of each property of each subject, in the order in which they were stated, each once."""
+    found: Index = {}
+    for s, p, o in triples:
+        values = found.get((s, p))
+        if values is None:
+            found[s, p] = (o,)
+        elif o not in values:
+            found[s, p] = (*values, o)
+    return found
+
+
 class Graph:
     """Triples by subject and by object; later graphs are layered over earlier ones.
 
     The order of values is the order of insertion, so that equal input gives equal output.
     """
 
-    __slots__ = ("_about", "_below", "_into", "_out", "_size")
+    __slots__ = ("_about", "_below", "_into", "_out")
 
     def __init__(self, triples: Iterable[Triple] = (), below: "Graph | None" = None) -> None:
         self._below = below
-        out: dict[tuple[Term, str], tuple[Term, ...]] = {}
-        into: dict[tuple[str, Term], list[Term]] = {}
-        about: dict[Term, list[str]] = {}
-        size = 0
-        for s, p, o in triples:
-            values = out.get((s, p))
-            if values is None:
-                about.setdefault(s, []).append(p)
-                out[s, p] = (o,)
-            elif o in values:
-                continue
-            else:
-                out[s, p] = (*values, o)
-            size += 1
-            into.setdefault((p, o), []).append(s)
-        self._about = about
-        self._out = out
-        self._into = into
-        self._size = size
+        self._out = index(triples)
+        self._into: dict[tuple[str, Term], list[Term]] | None = None
+        self._about: dict[Term, list[str]] | None = None
+
+    @classmethod
+    def of(cls, values: Index, below: "Graph | None" = None) -> "Graph":
+        """Return the graph that an index holds; the index is not copied."""
+        graph = cls((), below)
+        graph._out = values
+        return graph
 
     def __len__(self) -> int:
-        return self._size + (len(self._below) if self._below else 0)
+        return sum(map(len, self._out.values())) + (len(self._below) if self._below else 0)
 
     def __iter__(self) -> Iterator[Triple]:
         if self._below:
@@ -66,6 +72,11 @@ class Graph:
 
     def subjects(self, predicate: str, obj: Term) -> tuple[Term, ...]:
         """Return what has a value of a property."""
+        if self._into is None:
+            self._into = {}
+            for (s, p), values in self._out.items():
+                for o in values:
+                    self._into.setdefault((p, o), []).append(s)
         own = tuple(self._into.get((predicate, obj), ()))
         if self._below is None:
             return own
@@ -74,6 +85,10 @@ class Graph:
 
     def predicates(self, subject: Term) -> tuple[str, ...]:
         """Return the properties that a subject has."""
+        if self._about is None:
+            self._about = {}
+            for s, p in self._out:
+                self._about.setdefault(s, []).append(p)
         own = tuple(self._about.get(subject, ()))
         under = self._below.predicates(subject) if self._below else ()
         return tuple(dict.fromkeys(own + under))

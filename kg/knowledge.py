@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,7 @@ from kg.criteria import Criterion, read_criteria
 from kg.errors import DanglingReferenceError, IncompleteCriterionError, KnowledgeError, nearest
 from kg.graph import Graph, read
 from kg.literal import value_of
-from kg.path import Repeat, Sequence, Step
+from kg.path import BackStep, Reached, Repeat, Sequence, Step
 from kg.terms import (
     ANATOMY,
     CONDITION,
@@ -25,6 +26,7 @@ from kg.terms import (
     SKOS,
     TYPE,
     Blank,
+    Known,
     Literal,
     Term,
     Triple,
@@ -244,13 +246,22 @@ class Knowledge:
         """Say whether any release of ICD-10-CM that is known holds a code, undotted."""
         return self.in_release(code) is not None or code in self.history
 
+    @cached_property
+    def links(self) -> frozenset[str]:
+        """Return the properties that lead from one node of a claim to another."""
+        return frozenset(str(p) for p in self.graph.subjects(COV + "staysInClaim", Literal("true", _BOOLEAN)))
+
     def ancestors(self, node: str) -> dict[Term, tuple[Triple, ...]]:
         """Return a class and all above it, each with the subclass steps that lead there."""
-        return self.remember(("ancestors", node), lambda: _UP.reach(self.graph, node))
+        return self.remember(("ancestors", node), lambda: _kept(_UP.reach(self.graph, node)))
 
     def wholes(self, part: str) -> dict[Term, tuple[Triple, ...]]:
         """Return a structure and all that it is part of, each with the steps that lead there."""
-        return self.remember(("wholes", part), lambda: _OUT.reach(self.graph, part))
+        return self.remember(("wholes", part), lambda: _kept(_OUT.reach(self.graph, part)))
+
+    def parts(self, whole: str) -> dict[Term, tuple[Triple, ...]]:
+        """Return a structure and all that is part of it, each with the steps that lead there."""
+        return self.remember(("parts", whole), lambda: _kept(_IN.reach(self.graph, whole)))
 
     def extent(self, place: str) -> tuple[str, str]:
         """Return the first and the last level of a region, from the head down; a level is its own extent."""
@@ -305,13 +316,13 @@ class Knowledge:
                 for level in levels
                 for root in self.graph.subjects(EXITS_AT, level)
             }
-            return {**held, **roots}
+            return {part: Known(steps) for part, steps in {**held, **roots}.items()}
 
         return self.remember(("enclosed", place), compute)
 
     def courses(self, code: str) -> dict[Term, tuple[Triple, ...]]:
         """Return the structures that the pathways of a study run through, each with the way there."""
-        return self.remember(("courses", code), lambda: _COURSE.reach(self.graph, code))
+        return self.remember(("courses", code), lambda: _kept(_COURSE.reach(self.graph, code)))
 
     def denied_by(self, code: str) -> dict[str, tuple[Triple, ...]]:
         """Return the conditions whose absence a code states, each with the steps that lead there."""
@@ -329,23 +340,29 @@ class Knowledge:
         found: dict[str, tuple[Triple, ...]] = {}
         for cls, steps in self.ancestors(code).items():
             for value in self.graph.objects(cls, predicate):
-                found.setdefault(str(value), (*steps, (cls, predicate, value)))
+                found.setdefault(str(value), Known((*steps, (cls, predicate, value))))
         return found
 
     def validity(self, code: str, day: date) -> tuple[str, tuple[Triple, ...]]:
         """Return the validity of a code on a date of service, with the triples that bound it."""
-        start, end = (self.graph.value(code, COV + name) for name in ("billableFrom", "billableUntil"))
-        first, last = (_as_day(value) for value in (start, end))
+        start, end, first, last, status = self.remember(("validity", code), lambda: self._bounds(code))
         if first is not None and day < first:
             return "NotYetValidCode", ((code, COV + "billableFrom", start or ""),)
         if last is not None and day >= last:
-            return "ExpiredCode", ((code, COV + "billableUntil", end or ""),)
+            return "ExpiredCode", ((code, COV + "billableUntil", end or ""),) if end else ()
+        return status, ()
+
+    def _bounds(self, code: str) -> tuple[Term | None, Term | None, date | None, date | None, str]:
+        """Return from when until when a code may be reported, and what it is in between."""
+        start, end = (self.graph.value(code, COV + name) for name in ("billableFrom", "billableUntil"))
+        first, last = (_as_day(value) for value in (start, end))
         if first is None and code.startswith(ICD10CM):
             plain = local_name(code).replace(".", "")
             if plain in self.history:
-                return ("ValidCode" if day < self.history[plain] else "ExpiredCode"), ()
-            return ("ValidCode" if self.in_release(plain) else "HeaderCode"), ()
-        return "ValidCode", ()
+                last = min(filter(None, (last, self.history[plain])))
+                return start, end if _as_day(end) == last else None, first, last, "ValidCode"
+            return start, end, first, last, "ValidCode" if self.in_release(plain) else "HeaderCode"
+        return start, end, first, last, "ValidCode"
 
     @cached_property
     def combinations(self) -> tuple[tuple[str, tuple[str, ...], str], ...]:
@@ -356,12 +373,31 @@ class Knowledge:
             if (whole := self.graph.iri(s, COV + "establishes"))
         )
 
-    def remember(self, key: tuple[str, ...], compute: Callable[[], _T]) -> _T:
+    @cached_property
+    def _turns(self) -> list[date]:
+        """Return the days on which an edition of a guideline begins or ends."""
+        days = {day for g in self.guidelines for e in g.editions for day in (e.start, e.end) if day is not None}
+        return sorted(days)
+
+    def guidelines_on(self, day: date) -> tuple[tuple[str, Edition], ...]:
+        """Return the guidelines in force on a date of service, each with its edition."""
+
+        def compute() -> tuple[tuple[str, Edition], ...]:
+            found = ((guideline.id, guideline.edition(day)) for guideline in self.guidelines)
+            return tuple((name, edition) for name, edition in found if edition is not None)
+
+        return self.remember(("guidelines", bisect_right(self._turns, day)), compute)
+
+    def remember(self, key: tuple[str | int, ...], compute: Callable[[], _T]) -> _T:
         """Return what follows from the knowledge alone, computed at most once."""
-        memo: dict[tuple[str, ...], _T] = self.memo  # type: ignore[attr-defined]
+        memo: dict[tuple[str | int, ...], _T] = self.memo  # type: ignore[attr-defined]
         if key not in memo:
             memo[key] = compute()
         return memo[key]
+
+
+def _kept(reached: Reached) -> dict[Term, tuple[Triple, ...]]:
+    return {end: Known(steps) for end, steps in reached.items()}
 
 
 def _listed(path: Path) -> list[str]:
@@ -561,6 +597,7 @@ def _clause(graph: Graph, iri: str, criteria: Mapping[str, Criterion]) -> Clause
 _COURSE = Sequence((Step(COV + "modality"), Step(MONITORING + "monitors"), Step(MONITORING + "runsThrough")))
 _UP = Repeat(Step(SUBCLASS_OF), 0)
 _OUT = Repeat(Step(ANATOMY + "partOf"), 0)
+_IN = Repeat(BackStep(ANATOMY + "partOf"), 0)
 _BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"
 
 

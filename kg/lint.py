@@ -11,15 +11,14 @@ from typing import NamedTuple
 
 from kg.cases import cases_of
 from kg.criteria import Criterion
-from kg.decide import Known
-from kg.evaluate import Outcome, evaluate
-from kg.graph import Graph
+from kg.evaluate import Reading
 from kg.knowledge import COVERAGE, EXCLUSION, Clause, Document, Edition, Knowledge
 from kg.load import parse_claim
-from kg.reason import Derived, Reasoned, reason, rule, with_facts
-from kg.sets import LIMIT, Sets, all_of, sets_for
-from kg.shapes import Run
-from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
+from kg.outcome import Bits, Outcome
+from kg.plan import plan_of
+from kg.reason import Conclusion, Reasoned, reason, rule, with_facts
+from kg.sets import LIMIT, Sets, all_of, members, sets_for
+from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, Term, local_name
 
 
 class Finding(NamedTuple):
@@ -69,15 +68,26 @@ class _Edition:
         self.edition = edition
         self.knowledge = knowledge
         self.codes = codes
-        silence = Run(Graph(below=knowledge.graph))
-        self.met: dict[str, Sets[Met]] = {}  # the ways to meet a clause
-        self.ways: dict[str, Sets[Met]] = {}  # the ways to meet what it asks of the lines that it concerns
+        self.plan = plan_of(knowledge)
+        self.facts = [Met(leaf, positive) for leaf in self.plan.leaves for positive in (True, False)]
+        self.place = {(met.leaf.iri, met.positive): 1 << i for i, met in enumerate(self.facts)}
+        self.met: dict[str, Sets] = {}  # the ways to meet a clause
+        self.ways: dict[str, Sets] = {}  # the ways to meet what it asks of the lines that it concerns
         for clause in edition.clauses:
-            outcome = evaluate(clause.criterion, silence, COV + "nothing", {})
+            outcome = self.plan.outcome(clause.criterion, Bits(0, 0, 0))
             asked = [part for part in outcome.parts if part.criterion is not clause.concerns]
-            self.met[clause.iri] = sets_for(outcome, True, _atom, self.consistent)
-            self.ways[clause.iri] = all_of((sets_for(p, True, _atom, self.consistent) for p in asked), self.consistent)
+            self.met[clause.iri] = self.sets(outcome)
+            self.ways[clause.iri] = all_of(map(self.sets, asked), self.consistent)
         self.reached = {clause.iri: dict(self.concerned(clause)) for clause in edition.clauses}
+
+    def sets(self, outcome: Outcome) -> Sets:
+        def leaf(leaf: Outcome, positive: bool) -> Sets:
+            return (self.place[leaf.criterion.iri, positive],)
+
+        return sets_for(outcome, True, leaf, self.consistent)
+
+    def facts_of(self, one: int) -> list[Met]:
+        return [self.facts[i] for i in members(one)]
 
     def findings(self) -> Iterator[Finding]:
         for clause in self.edition.clauses:
@@ -105,8 +115,8 @@ class _Edition:
                 yield code, True
                 continue
             line = f"{COV}line-of-{local_name(code)}"
-            run = Run(Graph(((line, COV + "code", code),), below=self.knowledge.graph))
-            outcome = evaluate(clause.concerns, run, line, {})
+            stated = Reasoned({(line, COV + "code"): (code,)}, {}, frozenset(), self.knowledge)
+            outcome = Reading(self.plan, stated).outcome(clause.concerns, line)
             if not outcome.refuted:
                 yield code, outcome.met
 
@@ -134,8 +144,8 @@ class _Edition:
         ways, others = self.ways[clause.iri], self.ways[other.iri]
         return 0 < len(ways) < LIMIT and all(any(self.includes(way, short) for short in others) for way in ways)
 
-    def includes(self, way: frozenset[Met], short: frozenset[Met]) -> bool:
-        return all(any(self.entails(have, want) for have in way) for want in short)
+    def includes(self, way: int, short: int) -> bool:
+        return all(any(self.entails(have, want) for have in self.facts_of(way)) for want in self.facts_of(short))
 
     def entails(self, have: Met, want: Met) -> bool:
         """Say whether one leaf's being so makes another so: the same leaf, or a narrower or broader fact."""
@@ -147,8 +157,9 @@ class _Edition:
         same = narrow.region == broad.region
         return same and broad.concept in self.knowledge.ancestors(narrow.concept)
 
-    def consistent(self, atoms: frozenset[Met]) -> bool:
+    def consistent(self, one: int) -> bool:
         """Say whether leaves can be so at once."""
+        atoms = self.facts_of(one)
         return not any(
             a.positive and not b.positive and self.entails(a, Met(b.leaf, True)) for a in atoms for b in atoms
         )
@@ -164,23 +175,20 @@ class _Edition:
                 yield self.finding(clause, "is dead", help)
 
 
-def _atom(leaf: Outcome, positive: bool) -> Sets[Met]:
-    return (frozenset((Met(leaf.criterion, positive),)),)
-
-
 def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
     """Yield criteria that no case of their folder ever meets or refutes, but those that say why none can."""
     decided: set[str] = set()
     for case in cases_of(document.id, knowledge):
         claim = parse_claim(json.dumps(case.document), "json", knowledge)
         reasoned = reason(claim, knowledge)
+        bases = sorted({str(o) for _, p, o in (fact.triple for fact in reasoned.derived) if p == COV + "baseLine"})
         for base in ("approve", "deny"):  # whatever becomes of the base lines of a continuous one
-            facts = with_facts(reasoned, _bases_decided(reasoned, base))
-            run, known = Run(facts.graph), Known()
+            facts = with_facts(reasoned, (_decided(line, base) for line in bases))
+            reading = Reading(plan_of(knowledge), facts)
             for clause in (clause for edition in document.editions for clause in edition.clauses):
                 for _, line, _ in claim.lines:
-                    decided.update(_settled(evaluate(clause.criterion, run, line, known)))
-            if facts is reasoned:
+                    decided.update(_settled(reading, clause.criterion, line))
+            if not bases:
                 break
     for iri, criterion in knowledge.criteria_of(document).items():
         if iri not in decided and knowledge.graph.value(iri, COV + "openBecause") is None:
@@ -188,18 +196,19 @@ def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
             yield Finding(document.id, criterion.clause or local_name(iri), "is decided by no case", help)
 
 
-def _bases_decided(reasoned: Reasoned, decision: str) -> Iterator[Derived]:
-    bases = {o for _, p, o in (fact.triple for fact in reasoned.derived) if p == COV + "baseLine"}
-    return (
-        Derived((base, COV + "decision", COV + decision), rule("baseDecision"), ()) for base in sorted(map(str, bases))
-    )
+def _decided(base: str, decision: str) -> Conclusion:
+    return Conclusion(base, COV + "decision", (COV + decision,), rule("baseDecision"), lambda _: ())
 
 
-def _settled(outcome: Outcome) -> Iterator[str]:
+def _settled(reading: Reading, criterion: Criterion, focus: Term) -> Iterator[str]:
+    """Yield the criteria at or below one that are met or refuted at a node, or at those that a leaf asks others of."""
+    outcome = reading.outcome(criterion, focus)
     if outcome.met or outcome.refuted:
-        yield outcome.criterion.iri
-    for part in outcome.parts:
-        yield from _settled(part)
+        yield criterion.iri
+    for part in criterion.parts if not criterion.is_leaf else ():
+        yield from _settled(reading, part, focus)
+    for node, _, within in reading.others(criterion, focus):
+        yield from _settled(within, criterion.parts[0], node)
 
 
 def _misquoted(document: Document, knowledge: Knowledge) -> Iterator[Finding]:

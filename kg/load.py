@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from kg.document import CLAIM_TERMS, Document, Field, fields_of, read_document, to_graph
 from kg.errors import ClaimError, Fault, nearest
-from kg.graph import Graph, read
+from kg.graph import Graph, Index, index, read
 from kg.knowledge import Knowledge, icd10cm, load_knowledge
 from kg.path import first_steps
 from kg.shapes import OfItself, Shape, Violation, read_shapes, shape_names, validate
@@ -27,7 +27,7 @@ SUFFIXES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """A well-formed claim: its document, and the facts that it states as triples about itself."""
 
@@ -39,10 +39,15 @@ class Claim:
     document: Document
     facts: tuple[Triple, ...]
 
-    @property
+    @cached_property
     def lines(self) -> list[tuple[int, str, str]]:
         """Return number, node and code of each service line."""
         return [(i, f"{self.iri}#line-{i}", line["code"]) for i, line in enumerate(self.document["lines"], 1)]
+
+    @cached_property
+    def index(self) -> Index:
+        """Return the values of each property of each node of the claim."""
+        return index(self.facts)
 
 
 def read_claim(path: str | Path, knowledge: Knowledge | None = None) -> Claim:

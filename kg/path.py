@@ -3,8 +3,9 @@
 Specification: https://www.w3.org/TR/shacl/#property-paths
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import Protocol
 
 from kg.errors import KnowledgeError
@@ -209,6 +210,18 @@ def turtle(path: Path) -> str:
             name = "zeroOrOnePath" if once else "oneOrMorePath" if least else "zeroOrMorePath"
             return f"[ sh:{name} {turtle(part)} ]"
     raise TypeError(path)
+
+
+def branches(path: Path) -> Iterator[tuple[Path, ...]]:
+    """Yield the sequences of steps that a path allows, one for each choice among its alternatives."""
+    match path:
+        case Alternative(parts):
+            yield from chain.from_iterable(map(branches, parts))
+        case Sequence(parts):
+            for chosen in product(*map(branches, parts)):
+                yield tuple(chain.from_iterable(chosen))
+        case _:
+            yield (path,)
 
 
 def first_steps(path: Path) -> frozenset[str]:

@@ -7,11 +7,13 @@ from itertools import count
 
 import pyoxigraph as ox
 
+from kg.changes import Atom
 from kg.check import Hit
-from kg.decide import POSTURES, Atom, Decision, Judged
-from kg.evaluate import Outcome
+from kg.decide import POSTURES, Decision, Judged
+from kg.evaluate import Reading, merge_all
 from kg.explain import Determination, Teller
 from kg.graph import serialize
+from kg.outcome import Outcome
 from kg.terms import COV, PREFIXES, RDF, RDFS, TYPE, XSD, Literal, Term, Triple
 
 DETERMINATIONS = "https://w3id.org/coverpath/determinations/"
@@ -40,7 +42,7 @@ class _Writer:
         self.teller = Teller(determination)
         self.knowledge = determination.knowledge
         self.iri = determination_iri(determination)
-        self.trees: dict[Outcome, str] = {}
+        self.trees: dict[tuple[int, Term], str] = {}
         self.numbers = count(1)
 
     def triples(self) -> Iterator[Triple]:
@@ -58,7 +60,7 @@ class _Writer:
 
     def line(self, judged: Judged, posture: str) -> Iterator[Triple]:
         node, decision = f"{self.iri}#line-{judged.number}-{posture}", judged.decisions[posture]
-        code = self.teller.graph.value(judged.node, COV + "code") or Literal(judged.code)
+        code = next(iter(self.teller.index.get((judged.node, COV + "code"), ())), Literal(judged.code))
         yield self.iri, COV + "hasLineDecision", node
         yield node, TYPE, COV + "LineDecision"
         yield node, COV + "ofLine", judged.node
@@ -70,10 +72,10 @@ class _Writer:
         if decision.reason:
             yield node, COV + "denialReason", decision.reason
         yield from self.open(node, decision)
-        yield from self.tree(node, COV + "hasStatus", judged.cases[posture].root)
-        for item in judged.cases[posture].guidance:
+        yield from self.tree(node, COV + "hasStatus", decision.case.root, judged.node, judged.readings[posture])
+        for item in decision.case.guidance:
             yield node, COV + "guidance", item.clause.iri
-        for conflict in self.teller.conflicts(judged.number, judged.cases[posture]):
+        for conflict in self.teller.conflicts(judged.number, decision.case):
             part = f"{node}-conflict-{next(self.numbers)}"
             yield node, COV + "hasConflict", part
             yield part, TYPE, COV + "Conflict"
@@ -90,22 +92,27 @@ class _Writer:
             return node, COV + "missingField", Literal(atom.name)
         return node, COV + "missing", self.knowledge.facts[atom.name]
 
-    def tree(self, above: str, predicate: str, outcome: Outcome) -> Iterator[Triple]:
+    def tree(self, above: str, predicate: str, outcome: Outcome, focus: Term, reading: Reading) -> Iterator[Triple]:
         """Yield a criteria tree; one that was written already is only pointed to."""
-        if outcome in self.trees:
-            yield above, predicate, self.trees[outcome]
+        key = (id(outcome), focus)
+        if key in self.trees:
+            yield above, predicate, self.trees[key]
             return
-        node = self.trees.setdefault(outcome, f"{self.iri}#status-{next(self.numbers)}")
+        node = self.trees.setdefault(key, f"{self.iri}#status-{next(self.numbers)}")
         yield above, predicate, node
         yield node, TYPE, COV + "CriterionStatus"
         yield node, COV + "ofCriterion", outcome.criterion.iri
         yield node, COV + "status", self.knowledge.named("Status")[outcome.status]
-        yield node, COV + "atNode", outcome.focus
-        for witness in self.teller.chosen(outcome):
-            for triple in dict.fromkeys(self.teller.asserted(witness)):
+        yield node, COV + "atNode", focus
+        if not outcome.criterion.is_leaf:
+            for part in outcome.parts:
+                yield from self.tree(node, COV + "hasPart", part, focus, reading)
+            return
+        for _, witness in self.teller.chosen(outcome, focus, reading):
+            for triple in self.teller.asserted(merge_all(witness), reading):
                 yield from self.witness(node, triple)
-        for part in outcome.parts:
-            yield from self.tree(node, COV + "hasPart", part)
+        for other, inner, within in reading.others(outcome.criterion, focus):
+            yield from self.tree(node, COV + "hasPart", inner, other, within)
 
     def witness(self, node: str, triple: Triple) -> Iterator[Triple]:
         digest = hashlib.sha256(repr(triple).encode()).hexdigest()[:16]
@@ -124,7 +131,7 @@ class _Writer:
         if hit.line is not None:
             line: Term = f"{self.determination.claim.iri}#line-{hit.line}"
             yield node, COV + "ofLine", line
-        yield from self.tree(node, COV + "hasStatus", hit.outcome)
+        yield from self.tree(node, COV + "hasStatus", hit.outcome, hit.node, self.teller.reading_of(hit))
 
 
 def _words(text: str) -> Literal:

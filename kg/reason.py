@@ -7,28 +7,47 @@ The rules are named and described in `ontology/coverage.ttl`; the medicine that 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
-from kg.graph import Graph
+from kg.graph import Graph, Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
-from kg.rules.derived import Derived, rule
+from kg.rules.derived import Conclusion, Derived, Pieces, rule
 from kg.rules.lines import Lines
 from kg.rules.operation import Operation
 from kg.rules.patient import Patient
-from kg.terms import Triple
+from kg.terms import Term, Triple
+
+
+Concluded = dict[tuple[Term, str], tuple[Conclusion, ...]]
 
 
 @dataclass(frozen=True)
 class Reasoned:
-    """The facts of a claim over the knowledge, and why each derived one holds."""
+    """The facts of a claim, what follows from them, and why; `index` holds both."""
 
-    graph: Graph
-    derived: tuple[Derived, ...]
+    index: Index
+    concluded: Concluded
+    operated_regions: frozenset[str]
+    knowledge: Knowledge
 
     @cached_property
-    def why(self) -> dict[Triple, Derived]:
-        """Return the derivation of each derived triple."""
-        return {fact.triple: fact for fact in reversed(self.derived)}
+    def graph(self) -> Graph:
+        """Return all that is known of the claim, over the knowledge."""
+        return Graph.of(self.index, below=self.knowledge.graph)
+
+    @cached_property
+    def derived(self) -> tuple[Derived, ...]:
+        """Return each triple that follows, with its rule and premises."""
+        return tuple(c.derived(value) for found in self.concluded.values() for c in found for value in c.values)
+
+    def conclusion(self, triple: Triple) -> Conclusion | None:
+        """Return the conclusion that a triple is, if it follows from others."""
+        s, p, o = triple
+        found = self.concluded.get((s, p))
+        if found is None:
+            return None
+        return next((conclusion for conclusion in found if o in conclusion.values), None)
 
 
 def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
@@ -36,16 +55,23 @@ def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
     operation = Operation(claim, knowledge)
     patient = Patient(claim, knowledge, operation)
     lines = Lines(claim, knowledge)
-    derived = (*operation.derived(), *patient.derived(), *lines.derived())
-    return Reasoned(Graph((*claim.facts, *(fact.triple for fact in derived)), below=knowledge.graph), derived)
+    stated = Reasoned(claim.index, {}, frozenset(operation.operated_regions), knowledge)
+    return with_facts(stated, chain(operation.conclusions(), patient.conclusions(), lines.conclusions()))
 
 
-def with_facts(reasoned: Reasoned, derived: Iterable[Derived]) -> Reasoned:
+def with_facts(reasoned: Reasoned, conclusions: Iterable[Conclusion]) -> Reasoned:
     """Return the same facts and some more."""
-    more = tuple(derived)
-    if not more:
-        return reasoned
-    return Reasoned(Graph((fact.triple for fact in more), below=reasoned.graph), (*reasoned.derived, *more))
+    index, concluded = reasoned.index.copy(), reasoned.concluded.copy()
+    for conclusion in conclusions:
+        values = conclusion.values
+        key = (conclusion.subject, conclusion.predicate)
+        known = index.get(key)
+        if known is None:
+            index[key], concluded[key] = values, (conclusion,)
+        else:
+            index[key] = (*known, *(value for value in values if value not in known))
+            concluded[key] = (*concluded.get(key, ()), conclusion)
+    return Reasoned(index, concluded, reasoned.operated_regions, reasoned.knowledge)
 
 
-__all__ = ["Derived", "Reasoned", "reason", "rule", "with_facts"]
+__all__ = ["Conclusion", "Derived", "Pieces", "Reasoned", "reason", "rule", "with_facts"]

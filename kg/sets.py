@@ -1,37 +1,42 @@
 """Sets of things that together bring an outcome about: grounds for one that is so, changes for one that is not.
 
-Both walk the same tree of joins; they differ only in what a leaf contributes. All sets returned are minimal.
+Both walk the same tree of joins; they differ only in what a leaf contributes. A set is a number whose bits are
+its members; all sets returned are minimal, the smaller before the larger.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
 
-from kg.evaluate import Outcome, side_of
+from kg.outcome import Outcome, side_of
 
-T = TypeVar("T")
-Sets = tuple[frozenset[T], ...]
+Sets = tuple[int, ...]
 
-LIMIT = 256  # more minimal sets than anyone reads; the answer says where they were cut
+NONE: Sets = ()
+NOTHING_MORE: Sets = (0,)
+LIMIT = 256  # more minimal sets than anyone reads
 
 
-def minimal(sets: Iterable[frozenset[T]]) -> Sets[T]:
-    """Drop each set that contains another; keep the order."""
-    kept: list[frozenset[T]] = []
-    for one in sorted(dict.fromkeys(sets), key=len):
-        if not any(other <= one for other in kept):
+def minimal(sets: Iterable[int]) -> Sets:
+    """Drop each set that contains another; keep the order among those of equal size."""
+    kept: list[int] = []
+    for one in sorted(dict.fromkeys(sets), key=int.bit_count):
+        for other in kept:
+            if other & one == other:
+                break
+        else:
             kept.append(one)
     return tuple(kept)
 
 
-def all_of(sides: Iterable[Sets[T]], consistent: Callable[[frozenset[T]], bool]) -> Sets[T]:
+def all_of(sides: Iterable[Sets], consistent: Callable[[int], bool]) -> Sets:
     """Return the minimal sets that bring about every side."""
-    result: Sets[T] = (frozenset(),)
+    result = NOTHING_MORE
     for side in sides:
-        result = minimal(u for a in result for b in side if consistent(u := a | b))[:LIMIT]
+        if side != NOTHING_MORE:
+            result = minimal(u for a in result for b in side if consistent(u := a | b))[:LIMIT]
     return result
 
 
-def any_of(sides: Iterable[Sets[T]]) -> Sets[T]:
+def any_of(sides: Iterable[Sets]) -> Sets:
     """Return the minimal sets that bring about at least one side."""
     return minimal(one for side in sides for one in side)[:LIMIT]
 
@@ -39,18 +44,25 @@ def any_of(sides: Iterable[Sets[T]]) -> Sets[T]:
 def sets_for(
     outcome: Outcome,
     positive: bool,
-    atom: Callable[[Outcome, bool], Sets[T]],
-    consistent: Callable[[frozenset[T]], bool] = lambda _: True,
-) -> Sets[T]:
-    """Return the minimal sets of atoms that make a criterion met, or refuted."""
+    leaf: Callable[[Outcome, bool], Sets],
+    consistent: Callable[[int], bool] = lambda _: True,
+    known: Callable[[Outcome, bool], Sets] | None = None,
+) -> Sets:
+    """Return the minimal sets that make a criterion met, or refuted, from what makes a leaf so.
+
+    `known` gives those of the parts, where they are remembered.
+    """
     if outcome.criterion.is_leaf:
-        return atom(outcome, positive)
+        return leaf(outcome, positive)
     quantifier, sides = side_of(outcome.criterion.kind, len(outcome.parts), positive)
-    found = (sets_for(outcome.parts[i], side, atom, consistent) for i, side in sides)
+    of_part = known or (lambda part, side: sets_for(part, side, leaf, consistent))
+    found = (of_part(outcome.parts[i], side) for i, side in sides)
     return all_of(found, consistent) if quantifier is all else any_of(found)
 
 
-def ground(outcome: Outcome, positive: bool) -> Sets[str]:
-    """Return what a leaf contributes to grounds: itself, where it is so."""
-    holds = outcome.met if positive else outcome.refuted
-    return (frozenset((outcome.criterion.iri,)),) if holds else ()
+def members(one: int) -> Iterator[int]:
+    """Yield the places of the bits of a set."""
+    while one:
+        bit = one & -one
+        yield bit.bit_length() - 1
+        one ^= bit

@@ -56,6 +56,12 @@ Term = str | Literal | Blank  # an IRI is a plain string
 Triple = tuple[Term, str, Term]
 
 
+class Known(tuple[Triple, ...]):
+    """Steps through the ontology that belong together, kept as one so that they are put into words once."""
+
+    words: tuple[str, ...] | None = None
+
+
 def local_name(iri: str) -> str:
     """Return what stands after the last `#` or `/` of an IRI."""
     return iri[max(iri.rfind("#"), iri.rfind("/")) + 1 :]

@@ -1,0 +1,341 @@
+"""Changes: what could be documented of a line, and to which decision it would lead.
+
+What could be documented is a fact as present or as absent, where a leaf asks for it, or a field of the claim.
+Facts imply each other, so an *atom* is known by all the leaves that it would make met or refuted: a present fact
+meets what asks for it or for a broader one, an absent one refutes what asks for it or for a narrower one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from kg.criteria import Criterion
+from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Case, Docket
+from kg.outcome import Outcome
+from kg.plan import BASE, Plan, remember
+from kg.sets import NONE, NOTHING_MORE, Sets, all_of, any_of, members, sets_for
+from kg.terms import COV, local_name
+
+OPERATED_REGION = COV + "OperatedRegion"
+PRESENT, ABSENT, MET, NOT_MET = "present", "absent", "met", "not-met"
+
+
+class Atom(NamedTuple):
+    """A fact or a field of the claim, and what the record would say of it."""
+
+    name: str
+    status: str
+    region: str
+    leaf: str
+    is_field: bool
+
+    @property
+    def is_positive(self) -> bool:
+        """Say whether the record would show something, rather than its absence."""
+        return self.status in (PRESENT, MET)
+
+
+class Change(NamedTuple):
+    """Facts that would change a decision if they were documented."""
+
+    to: str
+    facts: tuple[Atom, ...]
+
+
+class Documentable:
+    """All that the record of an operation in some regions could say that some leaf asks for, each as a bit."""
+
+    def __init__(self, plan: Plan, operated: frozenset[str]) -> None:
+        self.plan = plan
+        self.knowledge = plan.knowledge
+        self.operated = operated
+        self.atoms: list[Atom] = []
+        self.leaves: list[list[Criterion]] = []  # those that ask for each atom by its own name
+        self.brings: list[tuple[int, int]] = []  # the leaves that each atom makes met, and refuted
+        self.negative = 0  # the atoms that make leaves refuted
+        self.found: dict[tuple[Outcome, bool, int], Sets] = {}
+        self._relevant: dict[Criterion, int] = {}
+        places: dict[tuple[str, bool, int], int] = {}
+        for leaf in plan.leaves:
+            for positive in (True, False):
+                self._enter(leaf, positive, places)
+        self.ways = {
+            (leaf.iri, positive): sum(1 << i for i, brings in enumerate(self.brings) if brings[not positive] & bit)
+            for leaf in plan.leaves
+            for bit in (plan.bit[leaf.iri],)
+            for positive in (True, False)
+        }
+        self.asking = {leaf.iri: sum(1 << i for i, by in enumerate(self.leaves) if leaf in by) for leaf in plan.leaves}
+
+    def relevant(self, criterion: Criterion) -> int:
+        """Return the atoms that bear on a criterion."""
+        known = self._relevant.get(criterion)
+        if known is None:
+            known = 0
+            for leaf in criterion.leaves():
+                known |= self.ways[leaf.iri, True] | self.ways[leaf.iri, False]
+            self._relevant[criterion] = known
+        return known
+
+    def _enter(self, leaf: Criterion, positive: bool, places: dict[tuple[str, bool, int], int]) -> None:
+        """Enter what would make a leaf met, or refuted: one atom for facts that say the same."""
+        if leaf.concept:
+            name = local_name(leaf.concept)
+            if name not in self.knowledge.facts:
+                return
+            brings = sum(self.plan.bit[other.iri] for other in self.plan.leaves if self._settles(leaf, other, positive))
+            atom = Atom(name, PRESENT if positive else ABSENT, leaf.region, leaf.iri, False)
+        else:
+            brings = self.plan.bit[leaf.iri]
+            atom = Atom("", MET if positive else NOT_MET, "", leaf.iri, True)
+        place = places.setdefault((atom.name, positive, brings), len(self.atoms))
+        if place < len(self.atoms):
+            self.leaves[place].append(leaf)
+            return
+        if not positive:
+            self.negative |= 1 << place
+        self.atoms.append(atom)
+        self.leaves.append([leaf])
+        self.brings.append((brings, 0) if positive else (0, brings))
+
+    def _settles(self, stated: Criterion, asked: Criterion, positive: bool) -> bool:
+        """Say whether the presence of what one leaf asks for meets another, or its absence refutes it."""
+        if not asked.concept:
+            return False
+        narrow, broad = (stated, asked) if positive else (asked, stated)
+        if broad.concept not in self.knowledge.ancestors(narrow.concept):
+            return False
+        if not asked.region or stated.region == asked.region:
+            return True
+        where = self.operated if stated.region in ("", OPERATED_REGION) else {stated.region}
+        if asked.region == OPERATED_REGION:
+            return stated.region in ("", OPERATED_REGION) or stated.region in self.operated
+        near = self.knowledge.wholes if positive else self.knowledge.parts
+        return any(asked.region in near(region) for region in where)
+
+    def brought(self, one: int) -> tuple[int, int]:
+        """Return the leaves that a set of atoms makes met, and refuted."""
+        met = refuted = 0
+        for i in members(one):
+            yes, no = self.brings[i]
+            met |= yes
+            refuted |= no
+        return met, refuted
+
+    def opposite(self, place: int) -> int | None:
+        """Return the place of the absence of what an atom says is present."""
+        leaf = self.leaves[place][0]
+        found = (i for i in members(self.ways[leaf.iri, False]) if leaf in self.leaves[i])
+        return next(found, None)
+
+    def consistent(self, one: int) -> bool:
+        """Say whether the record could state all atoms of a set at once: none that another denies."""
+        if not one & self.negative or not one & ~self.negative:
+            return True
+        met, refuted = self.brought(one)
+        return not met & refuted
+
+
+class Changes:
+    """What could be documented of a case under a posture, and to which decision it would lead.
+
+    `verdict` decides a supposed case. `pending` are the changes of base lines that pend, for a line added to others.
+    """
+
+    def __init__(
+        self, case: Case, advisory: bool, verdict: Callable[[Case], str], pending: "list[Changes] | None" = None
+    ) -> None:
+        self.case = case
+        self.docket = case.docket
+        self.verdict = verdict
+        self.pending = pending
+        self.advisory = advisory
+        self.documentable = documentable_of(case)
+        self.supposes_support = advisory and not case.supported
+        self.universe = self._universe()
+
+    def _universe(self) -> int:
+        """Return the atoms of open leaves that no documented fact contradicts."""
+        able, plan, bits = self.documentable, self.docket.plan, self.case.bits
+        leaves: Iterable[Criterion] = self.docket.leaves
+        mask = self.docket.own
+        if self.supposes_support:
+            leaves = (*leaves, *(leaf for criterion in self.docket.recommending for leaf in criterion.leaves()))
+            mask |= plan.mask(self.docket.recommending)
+        known = bits.met | bits.refuted
+        universe = 0
+        for leaf in leaves:
+            if not known & plan.bit[leaf.iri] and (leaf.concept or leaf.field or leaf.parts):
+                universe |= able.asking[leaf.iri]
+        for leaf in leaves:
+            bit = plan.bit[leaf.iri]
+            if known & bit and leaf.concept:
+                against = able.ways[leaf.iri, False] if bits.met & bit else 0
+                universe &= ~(against | (able.ways[leaf.iri, True] if bits.refuted & bit else 0))
+        return universe
+
+    @property
+    def has_both_sides(self) -> bool:
+        """Say whether some open fact could approve the line and its absence too, or deny it."""
+        positive, negative = both_sides(self.docket)
+        known = self.case.bits.met | self.case.bits.refuted
+        return bool(positive & ~known) and bool(negative & ~known)
+
+    def approving(self) -> Sets:
+        """Return the minimal sets of facts that would approve the line under the posture."""
+        groups, consistent = self.case.groups, self.documentable.consistent
+        ways = all_of((self.sets(outcome, True) for outcome in groups.values()), consistent)
+        surely = not self.docket.unverified and not self.case.bits.met & self.case.bits.refuted & self.docket.own
+        if not surely:
+            ways = tuple(one for one in ways if self.leads_to(one, "approve"))
+        if self.advisory and COVERED in groups and not any(outcome.refuted for outcome in groups.values()):
+            supported = any_of(self._recommending()) if self.supposes_support else NOTHING_MORE
+            covered = (self.sets(groups[name], True) for name in (COVERED, CONDITIONED) if name in groups)
+            shorter = all_of((supported, *covered), consistent)
+            ways = any_of((ways, tuple(one for one in shorter if self.leads_to(one, "approve"))))
+        return ways
+
+    def _recommending(self) -> Iterator[Sets]:
+        for criterion in self.docket.recommending:
+            yield self.sets(self.docket.plan.outcome(criterion, self.case.bits), True)
+
+    def denying(self) -> Sets:
+        """Return the minimal sets of facts that would deny the line under the posture."""
+        ways = any_of(self.sets(o, False) for name, o in self.case.groups.items() if name != DOCUMENTED)
+        surely = not self.docket.unverified and not self.case.bits.met & self.case.bits.refuted & self.docket.own
+        return ways if surely else tuple(one for one in ways if self.leads_to(one, "deny"))
+
+    def leads_to(self, one: int, decision: str) -> bool:
+        """Say whether the line would be decided so with a set of facts, all that they imply included."""
+        met, refuted = self.documentable.brought(one)
+        for positive in (True, False) if self.pending else ():
+            if any(base & one == base for base in self._based(self.pending or [], positive)):
+                met, refuted = (met | self._base, refuted) if positive else (met, refuted | self._base)
+        bits = self.case.bits
+        supposed = bits._replace(met=bits.met | met, refuted=bits.refuted | refuted)
+        return self.verdict(self.case.supposing(supposed)) == decision
+
+    @property
+    def _base(self) -> int:
+        return self.docket.plan.bit[BASE]
+
+    def settling(self, caveats: Iterable[Outcome]) -> dict[Atom, None]:
+        """Return the facts that would settle the clauses that an approval leaves open, as if they were present."""
+        excluded = self.case.groups[NOT_EXCLUDED].parts
+        found: dict[Atom, None] = {}
+        for part in caveats:
+            for one in self.sets(part, part not in excluded):
+                for atom in self.atoms(one):
+                    found[atom if atom.is_field else atom._replace(status=PRESENT)] = None
+        return found
+
+    def recording(self) -> dict[Atom, None]:
+        """Return the facts that the record was shown not to hold: it can still be completed."""
+        found: dict[Atom, None] = {}
+        documented = self.case.groups.get(DOCUMENTED)
+        for leaf in documented.leaves() if documented else ():
+            name = local_name(leaf.criterion.concept)
+            if leaf.refuted and not leaf.met and name in self.docket.plan.knowledge.facts:
+                found[Atom(name, PRESENT, leaf.criterion.region, leaf.criterion.iri, False)] = None
+        return found
+
+    def sets(self, outcome: Outcome, positive: bool) -> Sets:
+        """Return the minimal sets of atoms that make a criterion met, or refuted."""
+        able = self.documentable
+        if self.pending is not None:
+            return sets_for(outcome, positive, self.of_leaf, able.consistent)
+        key = (outcome, positive, self.universe & able.relevant(outcome.criterion))
+        known = able.found.get(key)
+        if known is None:
+            known = remember(able.found, key, sets_for(outcome, positive, self.of_leaf, able.consistent, self.sets))
+        return known
+
+    def of_leaf(self, leaf: Outcome, positive: bool) -> Sets:
+        """Return what would make a leaf met or refuted: nothing more, any of some atoms, or nothing that could."""
+        if leaf.met if positive else leaf.refuted:
+            return NOTHING_MORE
+        if leaf.met or leaf.refuted:
+            return NONE
+        if self.pending is not None and leaf.criterion.iri == BASE:
+            return self._based(self.pending, positive)
+        return tuple(1 << i for i in members(self.documentable.ways[leaf.criterion.iri, positive] & self.universe))
+
+    def _based(self, pending: "list[Changes]", positive: bool) -> Sets:
+        """Return what would approve one base line, or deny them all."""
+        if positive:
+            return any_of(base.approving() for base in pending)
+        return all_of((base.denying() for base in pending), self.documentable.consistent)
+
+    def atoms(self, one: int) -> tuple[Atom, ...]:
+        """Return the atoms of a set, in the order of the leaves that ask for them."""
+        named = sorted([self._named(i) for i in members(one)])
+        return tuple([atom for _, atom in named])
+
+    def _named(self, i: int) -> tuple[int, Atom]:
+        """Return an atom with the leaf of this line that asks for it, and the place of that."""
+        leaf = next((leaf for leaf in self.documentable.leaves[i] if leaf.iri in self.docket.order), None)
+        asked = leaf or self.documentable.leaves[i][0]  # else it is of a base line, or of a guideline
+        field = "" if asked.concept else self.docket.plan.outcome(asked, self.case.bits).field
+        key = (self.documentable, i, field)
+        known = self.docket.told.get(key)
+        if known is None:
+            atom = self.documentable.atoms[i]
+            named = atom._replace(leaf=asked.iri, region=asked.region, name=atom.name or field or asked.field)
+            known = self.docket.told[key] = (self.docket.order.get(asked.iri, -1), named)
+        return known
+
+
+def documentable_of(case: Case) -> Documentable:
+    """Return what could be documented of operations in the regions of a case."""
+    plan = case.docket.plan
+    key = ("documentable", *sorted(case.operated))
+    return plan.knowledge.remember(key, lambda: Documentable(plan, case.operated))
+
+
+def both_sides(docket: Docket) -> tuple[int, int]:
+    """Return the leaves that count for a line, and those that count against it, where one may be the other's opposite."""
+    known = docket.told.get("sides")
+    if known is None:
+        sides: tuple[list[Criterion], list[Criterion]] = ([], [])
+        _sort(docket.root, True, sides)
+        ancestors, bit = docket.plan.knowledge.ancestors, docket.plan.bit
+
+        def alike(a: Criterion, b: Criterion) -> bool:
+            return a is b or bool(a.concept and (a.concept in ancestors(b.concept) or b.concept in ancestors(a.concept)))
+
+        pairs = [(a, b) for a in sides[0] for b in sides[1] if alike(a, b)]
+        known = docket.told["sides"] = (
+            sum(bit[iri] for iri in {a.iri for a, _ in pairs}),
+            sum(bit[iri] for iri in {b.iri for _, b in pairs}),
+        )
+    return known
+
+
+def _sort(criterion: Criterion, positive: bool, sides: tuple[list[Criterion], list[Criterion]]) -> None:
+    if criterion.is_leaf:
+        sides[not positive].append(criterion)
+    for i, part in enumerate(() if criterion.is_leaf else criterion.parts):
+        turned = criterion.kind in ("none", "not") or (criterion.kind == "unless" and i > 0)
+        _sort(part, positive != turned, sides)
+
+
+def always(sets: Sets, documentable: Documentable) -> bool:
+    """Say whether one of the sets comes true however the open facts turn out.
+
+    A fact is present or absent in the end; so where both occur, both must lead to a set that holds.
+    """
+    if 0 in sets:
+        return True
+    occurring = 0
+    for one in sets:
+        occurring |= one
+    for i in members(occurring & ~documentable.negative):
+        opposite = documentable.opposite(i)
+        if opposite is not None and occurring >> opposite & 1:
+            return all(always(_given(sets, true, documentable), documentable) for true in (i, opposite))
+    return False
+
+
+def _given(sets: Sets, atom: int, documentable: Documentable) -> Sets:
+    """Return what is left of sets where an atom is true: it need not be shown, and what contradicts it cannot be."""
+    left = (one & ~(1 << atom) for one in sets if documentable.consistent(one | 1 << atom))
+    return tuple(dict.fromkeys(left))

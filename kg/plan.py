@@ -1,0 +1,295 @@
+"""Plan: how the leaves of criteria are read from a claim, compiled once for all claims.
+
+A path leaves the claim for the ontology at some property; what follows from there depends on the knowledge
+alone, and is found once for each value. So a node is read by looking up what each of its few values shows: one
+set of bits, in which every leaf has its place. What a set of bits makes of a criterion depends on the policy
+alone, and is found once, too.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from kg.criteria import Criterion
+from kg.errors import UnsupportedShapeError
+from kg.knowledge import Knowledge
+from kg.outcome import Bits, Outcome, joined
+from kg.path import BackStep, Path, Reached, Sequence, Step, branches
+from kg.shapes import Run, Shape
+from kg.terms import COV, TYPE, Known, Term, Triple, local_name
+
+OF_CLAIM = COV + "ofClaim"
+CONCEPT, STATUS, REGION = COV + "concept", COV + "status", COV + "region"
+PRESENT, ABSENT = COV + "Present", COV + "Absent"
+CONTINUOUS, BASE = "https://w3id.org/coverpath/line#continuous", "https://w3id.org/coverpath/line#base-approved"
+MANY = 1 << 15  # values, findings and outcomes that are remembered, each; then they are found anew
+
+Way = tuple[Step | BackStep, ...]
+FINDINGS: tuple[Way, ...] = ((Step(COV + "finding"),), (Step(OF_CLAIM), Step(COV + "finding")))
+Values = tuple[Term, ...]
+Steps = tuple[Triple, ...]
+Located = tuple[str, Term, Steps, str, Term | None, Steps]
+
+
+class Shown(NamedTuple):
+    """What values of a property show: the leaves that they hit, and the leaves that know a value by them."""
+
+    hits: int
+    known: int
+
+
+class Asked(NamedTuple):
+    """What a leaf asks of the values of a property: where to go on from them, and what to reach.
+
+    Without a target any value hits, or any that conforms to `within`. A leaf may know a value by another path than
+    that by which it is hit.
+    """
+
+    bit: int
+    onward: Path | None
+    target: Term | None = None
+    within: Shape | None = None
+    hits: bool = True
+    known: bool = True
+
+
+class Asks(NamedTuple):
+    """A leaf that asks a criterion of every node, or of some, at the end of a way."""
+
+    bit: int
+    leaf: Criterion
+    plan: "Plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is read at the nodes to which a way within the claim leads."""
+
+    way: Way
+    asked: dict[str, list[Asked]] = field(default_factory=dict)
+    asks: list[Asks] = field(default_factory=list)
+    facts: list[Criterion] = field(default_factory=list)
+    always: dict[str, Shown] = field(default_factory=dict)
+    shown: dict[tuple[str, Values], Shown] = field(default_factory=dict)
+
+
+class Plan:
+    """How the leaves at or below some criteria are read."""
+
+    def __init__(self, roots: Iterable[Criterion], knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+        self.links = knowledge.links
+        self.leaves = list({leaf.iri: leaf for root in roots for leaf in root.leaves()}.values())
+        self.bit = {leaf.iri: 1 << i for i, leaf in enumerate(self.leaves)}
+        self.where: dict[str, list[tuple[Way, str, Asked]]] = {}  # of each leaf that asks for a value
+        self.others: dict[str, tuple[Way, Asks]] = {}  # of each leaf that asks a criterion of other nodes
+        self.of_values = self.of_facts = 0
+        self.found: dict[tuple[Values, ...], Shown] = {}
+        self.outcomes: dict[tuple[Criterion, int, int, int], Outcome] = {}
+        self.masks: dict[Criterion, int] = {}
+        self._reached: dict[tuple[int, Term], Reached] = {}
+        self._first: dict[tuple[int, bool, Term], tuple[Steps, ...]] = {}
+        places: dict[Way, Place] = {}
+        inner: dict[str, Plan] = {}
+        for leaf in self.leaves:
+            self._enter(leaf, places, inner)
+        self.of_claim = tuple(place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),))
+        self.shared = frozenset(leaf for leaf in self.leaves if not leaf.concept and self._is_of_claim(leaf))
+        self.direct = {iri: where for iri, where in self.where.items() if all(not way for way, _, _ in where)}
+        self.own = tuple(place for place in places.values() if place not in self.of_claim)
+        self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
+        self.by_values: dict[tuple[Criterion, tuple[Values | None, ...]], Outcome] = {}
+        if len(places) == 1 and () in places and not places[()].asks and not places[()].facts:
+            self.alone = tuple(places[()].asked)
+
+    def _enter(self, leaf: Criterion, places: dict[Way, Place], inner: dict[str, "Plan"]) -> None:
+        """Enter a leaf at the places where it is read."""
+        bit = self.bit[leaf.iri]
+
+        def place(way: Way) -> Place:
+            return places.setdefault(way, Place(way))
+
+        if leaf.concept:
+            self.of_facts |= bit
+            for way in FINDINGS:
+                place(way).facts.append(leaf)
+        elif leaf.parts:
+            part = leaf.parts[0]
+            plan = inner.setdefault(part.iri, Plan((part,), self.knowledge))
+            way, last, _ = next(self._leaving(leaf, leaf.path))
+            self.others[leaf.iri] = (*way, last), Asks(bit, leaf, plan)
+            place((*way, last)).asks.append(Asks(bit, leaf, plan))
+        else:
+            self.of_values |= bit
+            apart = leaf.known_by is not None
+            paths = [(leaf.path, Asked(bit, None, leaf.value, leaf.within, True, not apart))]
+            if apart:
+                paths.append((leaf.known_by, Asked(bit, None, hits=False)))
+            for path, asked in paths:
+                for way, last, onward in self._leaving(leaf, path):
+                    found = asked._replace(onward=onward)
+                    place(way).asked.setdefault(last.predicate, []).append(found)
+                    self.where.setdefault(leaf.iri, []).append((way, last.predicate, found))
+
+    def _is_of_claim(self, leaf: Criterion) -> bool:
+        """Say whether a leaf is read of the claim, and so alike for all its lines."""
+        ways = [way for way, _, _ in self.where.get(leaf.iri, ())] or [self.others[leaf.iri][0]]
+        return all(way[:1] == (Step(OF_CLAIM),) and BackStep(OF_CLAIM) not in way for way in ways)
+
+    def _leaving(self, leaf: Criterion, path: Path | None) -> Iterator[tuple[Way, Step, Path | None]]:
+        """Yield where a path leaves the claim, for each of its branches: the way there, the property, the rest."""
+        for steps in branches(path) if path is not None else ():
+            inside: list[Step | BackStep] = []
+            for step in steps:
+                if not isinstance(step, Step | BackStep):
+                    break
+                inside.append(step)
+                if step.predicate not in self.links:
+                    break
+            last = inside.pop() if inside else None
+            if not isinstance(last, Step):
+                problem = "the path does not begin with a property that claims have"
+                raise UnsupportedShapeError(local_name(leaf.iri), problem, "begin with a property of `cov:ClaimLine`")
+            onward = steps[len(inside) + 1 :]
+            yield tuple(inside), last, Sequence(onward) if onward else None
+
+    # What depends on the knowledge alone, and is found once
+
+    def shown(self, place: Place, predicate: str, values: Values) -> Shown:
+        """Return what the values of a property show."""
+        hits = known = 0
+        for asked in place.asked[predicate]:
+            if asked.hits and any(True for value in values for _ in self.ends(asked, value)):
+                hits |= asked.bit
+            if asked.known and any(self.reached(asked, value) for value in values):
+                known |= asked.bit
+        if predicate in self.links:  # which node of the claim it is does not matter
+            return remember(place.always, predicate, Shown(hits, known))
+        return remember(place.shown, (predicate, values), Shown(hits, known))
+
+    def ends(self, asked: Asked, value: Term) -> Iterator[Steps]:
+        """Yield the ways from a value to what a leaf asks for."""
+        for end, steps in self.reached(asked, value).items():
+            if asked.target in (None, end) and (not asked.within or asked.within.holds(Run(self.knowledge.graph), end)):
+                yield steps
+
+    def first_end(self, asked: Asked, value: Term, positive: bool) -> Steps | None:
+        """Return the shortest way from a value to what a leaf asks for, or to any that it would know."""
+        key = (id(asked), positive, value)
+        known = self._first.get(key)
+        if known is None:
+            ends = self.ends(asked, value) if positive else self.reached_by(asked, value)
+            found: tuple[Steps, ...] = tuple(islice(ends, 1))
+            known = remember(self._first, key, found)
+        return known[0] if known else None
+
+    def reached_by(self, asked: Asked, value: Term) -> Iterable[Steps]:
+        """Return the ways from a value to any that a leaf would know."""
+        return self.reached(asked, value).values()
+
+    def reached(self, asked: Asked, value: Term) -> Reached:
+        """Return what a path leads to after it left the claim at a value."""
+        if asked.onward is None:
+            return {value: ()}
+        key = (id(asked.onward), value)
+        known = self._reached.get(key)
+        if known is None:
+            reached = asked.onward.reach(self.knowledge.graph, value)
+            known = remember(self._reached, key, {end: Known(steps) for end, steps in reached.items()})
+        return known
+
+    def facts_at(self, place: Place, about: tuple[Values, ...]) -> Shown:
+        """Return the fact leaves that a finding meets and those that it refutes, by its types, concept, status, regions."""
+        met = refuted = 0
+        for leaf in place.facts:
+            if next(self.present(leaf, *about), None) is not None:
+                met |= self.bit[leaf.iri]
+            if next(self.absent(leaf, *about), None) is not None:
+                refuted |= self.bit[leaf.iri]
+        return remember(self.found, about, Shown(met, refuted))
+
+    def present(
+        self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
+    ) -> Iterator[Located]:
+        """Yield how a finding meets a fact leaf: the property and steps to the concept, the region and steps from it."""
+        if PRESENT not in statuses:
+            return
+        for predicate, values in ((TYPE, types), (CONCEPT, concepts)):
+            for value in values:
+                steps = self.knowledge.ancestors(str(value)).get(leaf.concept)
+                if steps is not None:
+                    for region, further in self._around(leaf, regions, self.knowledge.wholes):
+                        yield predicate, value, steps, PRESENT, region, further
+                    return
+
+    def absent(
+        self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
+    ) -> Iterator[Located]:
+        """Yield how a finding refutes a fact leaf: it denies the concept or a broader one, in the region or around it."""
+        if ABSENT not in statuses:
+            return
+        above = self.knowledge.ancestors(leaf.concept)
+        for value in concepts:
+            if value in above:
+                for region, further in self._around(leaf, regions, self.knowledge.parts):
+                    yield CONCEPT, value, tuple(reversed(above[value])), ABSENT, region, further
+                return
+
+    def _around(
+        self, leaf: Criterion, regions: Values, near: Callable[[str], Mapping[Term, Steps]]
+    ) -> Iterator[tuple[Term | None, Steps]]:
+        if not leaf.region:
+            yield None, ()
+            return
+        for region in regions:
+            steps = near(str(region)).get(leaf.region)
+            if steps is not None:
+                yield region, steps
+
+    def mask(self, criteria: Iterable[Criterion]) -> int:
+        """Return the bits of the leaves at or below some criteria."""
+        return sum(self.bit[iri] for iri in {leaf.iri for criterion in criteria for leaf in criterion.leaves()})
+
+    def outcome(self, criterion: Criterion, bits: Bits) -> Outcome:
+        """Return what a criterion comes to."""
+        mask = self.masks.get(criterion)
+        if mask is None:
+            mask = self.masks[criterion] = self.mask((criterion,))
+        met, refuted, within = bits
+        key = (criterion, met & mask, refuted & mask, within & mask)
+        known = self.outcomes.get(key)
+        return known or remember(self.outcomes, key, self._outcome(criterion, bits, mask))
+
+    def _outcome(self, criterion: Criterion, bits: Bits, bit: int) -> Outcome:
+        if not criterion.is_leaf:
+            return joined(criterion, (self.outcome(part, bits) for part in criterion.parts))
+        met, refuted = bool(bits.met & bit), bool(bits.refuted & bit)
+        field = "" if met or refuted else criterion.parts[0].field if bits.within & bit else criterion.field
+        silent = not (met or refuted or criterion.parts)
+        return Outcome(criterion, met, refuted, field=field, silent=silent)
+
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
+
+def remember(memo: dict[_K, _V], key: _K, value: _V, many: int = MANY) -> _V:
+    """Keep what was found; what was found before is forgotten when it is too much."""
+    if len(memo) >= many:
+        memo.clear()
+    memo[key] = value
+    return value
+
+
+def plan_of(knowledge: Knowledge) -> Plan:
+    """Return how all clauses and edits of the knowledge are read."""
+    return knowledge.remember(("plan",), lambda: _plan(knowledge))
+
+
+def _plan(knowledge: Knowledge) -> Plan:
+    documents = (*knowledge.policies.values(), *knowledge.guidelines)
+    clauses = [c.criterion for document in documents for edition in document.editions for c in edition.clauses]
+    lines = [knowledge.criteria[iri] for iri in (CONTINUOUS, BASE) if iri in knowledge.criteria]
+    roots = [*clauses, *(edit.criterion for edit in knowledge.edits), *lines]
+    return Plan(roots, knowledge)
