@@ -10,6 +10,8 @@ from functools import cache
 from random import Random
 from typing import Any, TypeVar
 
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kg
@@ -33,6 +35,23 @@ def random_claims(knowledge: kg.Knowledge, seed: int, count: int, policy: str = 
     draw = Draw(Random(seed), words_of(knowledge))
     for i in range(count):
         yield {**claim(draw, policy), "id": f"drawn-{seed}-{i}"}
+
+
+def counts(short: int, long: int) -> pytest.MarkDecorator:
+    """Ask a law of so many claims in the short run, and of so many in the long one."""
+    return pytest.mark.parametrize("count", [short, pytest.param(long, marks=pytest.mark.fuzz)])
+
+
+def for_all(drawn: st.SearchStrategy[T], count: int, law: Callable[[T], None]) -> None:
+    """Ask a law of so many drawn values, always the same; the failure that is shown is the smallest found."""
+    asked = settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),  # a determination is slow work for hypothesis
+    )
+    asked(given(drawn)(law))()
 
 
 class Draw:
