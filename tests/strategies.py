@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import kg
@@ -49,6 +49,7 @@ def for_all(drawn: st.SearchStrategy[T], count: int, law: Callable[[T], None]) -
         database=None,
         deadline=None,
         derandomize=True,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),  # a determination is slow work for hypothesis
     )
     asked(given(drawn)(law))()
