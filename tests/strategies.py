@@ -42,14 +42,17 @@ def counts(short: int, long: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("count", [short, pytest.param(long, marks=pytest.mark.fuzz)])
 
 
-def for_all(drawn: st.SearchStrategy[T], count: int, law: Callable[[T], None]) -> None:
-    """Ask a law of so many drawn values, always the same; the failure that is shown is the smallest found."""
+def for_all(drawn: st.SearchStrategy[T], count: int, law: Callable[[T], None], shrink: bool = True) -> None:
+    """Ask a law of so many drawn values, always the same; the failure that is shown is the smallest found.
+
+    A law that is known to fail is not shrunk: that takes minutes, and no one looks.
+    """
     asked = settings(
         max_examples=count,
         database=None,
         deadline=None,
         derandomize=True,
-        phases=[Phase.generate],
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
         suppress_health_check=list(HealthCheck),  # a determination is slow work for hypothesis
     )
     asked(given(drawn)(law))()
