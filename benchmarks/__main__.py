@@ -14,7 +14,7 @@ from rich.progress import track
 
 import kg
 from kg.criteria import Criterion, derived_shapes
-from tests.test_agreement import data_graph
+from tests.engines import data_graph
 
 EXAMPLES = [Path(__file__).resolve().parent.parent / "examples" / name for name in ("c01.json", "c02.json")]
 

@@ -6,6 +6,7 @@ meets what asks for it or for a broader one, an absent one refutes what asks for
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from typing import NamedTuple
 
 from kg.criteria import Criterion
@@ -15,6 +16,7 @@ from kg.plan import BASE, Plan, remember
 from kg.sets import NONE, NOTHING_MORE, Sets, all_of, any_of, members, sets_for
 from kg.terms import COV, local_name
 
+MANY_FACTS = 8  # open facts of a line for review of which every completion is tried
 OPERATED_REGION = COV + "OperatedRegion"
 PRESENT, ABSENT, MET, NOT_MET = "present", "absent", "met", "not-met"
 
@@ -182,27 +184,42 @@ class Changes:
 
     def approving(self) -> Sets:
         """Return the minimal sets of facts that would approve the line under the posture."""
-        groups, consistent = self.case.groups, self.documentable.consistent
+        return self._leading(self._approve, "approve")
+
+    def denying(self) -> Sets:
+        """Return the minimal sets of facts that would deny the line under the posture."""
+        return self._leading(self._deny, "deny")
+
+    def _leading(self, ways_of: Callable[[Case], Sets], decision: str) -> Sets:
+        """Return the sets by which a line is decided so with the unverified clauses, and without them (rule 16)."""
+        ways, docket = ways_of(self.case), self.docket
+        if docket.unverified and docket.verified:
+            ways = all_of((ways, ways_of(self.case.verified())), self.documentable.consistent)
+        certain = not docket.unverified and not self.case.bits.met & self.case.bits.refuted & docket.own
+        if certain and not (self.advisory and decision == "approve"):
+            return ways
+        return tuple(one for one in ways if self.leads_to(one, decision))
+
+    def _approve(self, case: Case) -> Sets:
+        groups, consistent = case.groups, self.documentable.consistent
         ways = all_of((self.sets(outcome, True) for outcome in groups.values()), consistent)
-        surely = not self.docket.unverified and not self.case.bits.met & self.case.bits.refuted & self.docket.own
-        if not surely:
-            ways = tuple(one for one in ways if self.leads_to(one, "approve"))
         if self.advisory and COVERED in groups and not any(outcome.refuted for outcome in groups.values()):
             supported = any_of(self._recommending()) if self.supposes_support else NOTHING_MORE
             covered = (self.sets(groups[name], True) for name in (COVERED, CONDITIONED) if name in groups)
-            shorter = all_of((supported, *covered), consistent)
-            ways = any_of((ways, tuple(one for one in shorter if self.leads_to(one, "approve"))))
+            ways = any_of((ways, all_of((supported, *covered), consistent)))
         return ways
+
+    def _deny(self, case: Case) -> Sets:
+        return any_of(self.sets(outcome, False) for name, outcome in case.groups.items() if name != DOCUMENTED)
 
     def _recommending(self) -> Iterator[Sets]:
         for criterion in self.docket.recommending:
             yield self.sets(self.docket.plan.outcome(criterion, self.case.bits), True)
 
-    def denying(self) -> Sets:
-        """Return the minimal sets of facts that would deny the line under the posture."""
-        ways = any_of(self.sets(o, False) for name, o in self.case.groups.items() if name != DOCUMENTED)
-        surely = not self.docket.unverified and not self.case.bits.met & self.case.bits.refuted & self.docket.own
-        return ways if surely else tuple(one for one in ways if self.leads_to(one, "deny"))
+    def bearing(self) -> dict[Atom, None]:
+        """Return what could be shown that bears on the decision, be it only that a person must look."""
+        sets = (*self._approve(self.case), *self._deny(self.case))
+        return dict.fromkeys(atom for one in sets for atom in self.atoms(one) if atom.is_positive)
 
     def leads_to(self, one: int, decision: str) -> bool:
         """Say whether the line would be decided so with a set of facts, all that they imply included."""
@@ -217,6 +234,18 @@ class Changes:
     @property
     def _base(self) -> int:
         return self.docket.plan.bit[BASE]
+
+    def unanimous(self, decision: str) -> bool:
+        """Say whether the line is decided so however its open facts turn out; not known of more than `MANY_FACTS`."""
+        able = self.documentable
+        pairs = [(i, able.opposite(i)) for i in members(self.universe & ~able.negative)]
+        if len(pairs) > MANY_FACTS or self.pending:
+            return False
+        for chosen in product(*pairs):
+            one = sum(1 << i for i in chosen if i is not None)
+            if able.consistent(one) and not self.leads_to(one, decision):
+                return False
+        return True
 
     def settling(self, caveats: Iterable[Outcome]) -> dict[Atom, None]:
         """Return the facts that would settle the clauses that an approval leaves open, as if they were present."""
@@ -292,7 +321,7 @@ def documentable_of(case: Case) -> Documentable:
 
 
 def both_sides(docket: Docket) -> tuple[int, int]:
-    """Return the leaves that count for a line, and those that count against it, where one may be the other's opposite."""
+    """Return the leaves that count for a line and those that count against it, where these may be opposites."""
     known = docket.told.get("sides")
     if known is None:
         sides: tuple[list[Criterion], list[Criterion]] = ([], [])
@@ -300,7 +329,9 @@ def both_sides(docket: Docket) -> tuple[int, int]:
         ancestors, bit = docket.plan.knowledge.ancestors, docket.plan.bit
 
         def alike(a: Criterion, b: Criterion) -> bool:
-            return a is b or bool(a.concept and (a.concept in ancestors(b.concept) or b.concept in ancestors(a.concept)))
+            return a is b or bool(
+                a.concept and (a.concept in ancestors(b.concept) or b.concept in ancestors(a.concept))
+            )
 
         pairs = [(a, b) for a in sides[0] for b in sides[1] if alike(a, b)]
         known = docket.told["sides"] = (

@@ -71,9 +71,7 @@ class Stopped(NamedTuple):
 def stops(hits: tuple[Hit, ...], number: int) -> Stopped:
     """Return the edits that make a line not billable."""
     found = [
-        hit
-        for hit in hits
-        if hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number))
+        hit for hit in hits if hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number))
     ]
     return Stopped(tuple(h.outcome for h in found if h.verified), tuple(h.outcome for h in found if not h.verified))
 

@@ -24,9 +24,9 @@ from kg.errors import (
 )
 from kg.graph import Graph, parse
 from kg.literal import value_of
-from kg.path import Path, first_steps, list_of, read_path, turtle
+from kg.path import Path, first_steps, list_of, predicates, read_path, turtle
 from kg.shapes import Run, Shape, read_shapes
-from kg.terms import ANATOMY, COV, RDFS, SH, TYPE, XSD, Blank, Literal, Term, Triple, local_name, written
+from kg.terms import ANATOMY, COV, OWL, RDFS, SH, TYPE, XSD, Blank, Literal, Term, Triple, local_name, written
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -210,6 +210,7 @@ LEAVES: Mapping[str, Callable[[Graph, str], str]] = {
     "NumberLeaf": _within,
 }
 OWL_CLASS = "http://www.w3.org/2002/07/owl#Class"
+OURS = "https://w3id.org/coverpath/"
 MAX_DEPTH = 100  # of criteria within criteria: more than any policy nests, and well within what Python recurses
 _PATH = {SH + "path", COV + "field"}
 _OWN_TERMS: Mapping[str, set[str]] = {  # those by which a criterion of each kind says what it asks
@@ -246,6 +247,7 @@ def read_criteria(graph: Graph, roots: Iterable[str]) -> dict[str, Criterion]:
         criteria[iri] = _criterion(graph, iri, criteria, shapes)
     for criterion in criteria.values():
         _refuse_vacuous(criterion)
+        _refuse_unreachable(graph, criterion)
     return criteria
 
 
@@ -351,6 +353,36 @@ def _expand(graph: Graph, iri: str) -> str:
         met=" ".join(f"<{part}.met>" for part in parts),
         refuted=" ".join(f"<{part}.refuted>" for part in parts),
     )
+
+
+def _refuse_unreachable(graph: Graph, criterion: Criterion) -> None:
+    """Refuse a leaf that nothing could meet, because a name is written wrongly or its limits exclude all."""
+    for path in (criterion.path, criterion.known_by):
+        for predicate in predicates(path) if path is not None else ():
+            if predicate.startswith(OURS) and not graph.objects(predicate, TYPE):
+                known = [local_name(p) for p in _properties(graph)]
+                problem = f"`{local_name(predicate)}` on the path is no property of the ontology"
+                raise DanglingReferenceError(
+                    local_name(criterion.iri), problem, nearest(local_name(predicate), known, "correct it")
+                )
+    value = criterion.value
+    if isinstance(value, str) and value.startswith(OURS) and not graph.predicates(value):
+        problem = f"`sh:hasValue` names `{local_name(value)}`, which does not exist"
+        raise DanglingReferenceError(local_name(criterion.iri), problem, "correct the name")
+    limits = {name: value_of(v) for name in LIMITS if isinstance(v := graph.value(criterion.iri, SH + name), Literal)}
+    for low in ("minInclusive", "minExclusive"):
+        for high in ("maxInclusive", "maxExclusive"):
+            least, most = limits.get(low), limits.get(high)
+            if not isinstance(least, Decimal) or not isinstance(most, Decimal):
+                continue
+            if least > most or (least == most and (low, high) != ("minInclusive", "maxInclusive")):
+                problem = f"no number is within `sh:{low}` and `sh:{high}`"
+                raise _unsupported(criterion.iri, problem, "correct the limits")
+
+
+def _properties(graph: Graph) -> list[str]:
+    kinds = (OWL + kind for kind in ("ObjectProperty", "DatatypeProperty", "AnnotationProperty"))
+    return [p for kind in kinds for p in graph.subjects(TYPE, kind) if isinstance(p, str)]
 
 
 def _derive(graph: Graph, iri: str) -> Iterator[Triple]:

@@ -107,10 +107,10 @@ class Decision:
         """Return the open facts that bear on a decision that is not settled by what is known."""
         if self.decision == DENY and not (self.posture == FINAL and not _hard(self.case)):
             return ()
-        asked = dict.fromkeys(atom for change in self.changes for atom in change.facts if atom.is_positive)
-        if self.decision == APPROVE:
-            asked = self._changes.settling(self.caveats)
-        if self.decision == PEND and not self.regardless:
+        if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
+            return ()
+        asked = self._changes.settling(self.caveats) if self.decision == APPROVE else self._changes.bearing()
+        if self.decision == PEND:
             asked.update(self._changes.recording())
         order = self.case.docket.order
         return tuple(sorted(asked, key=lambda atom: (order.get(atom.leaf, -1), atom)))
@@ -118,9 +118,11 @@ class Decision:
     @cached_property
     def decided_regardless(self) -> bool:
         """Say whether every completion of the open facts gives this decision: no document is worth asking for."""
-        if self.decision in (NOT_BILLABLE, REVIEW):
-            return self.decision == NOT_BILLABLE
-        return self.regardless or not self.changes and self.decision in (APPROVE, DENY)
+        if self.decision == NOT_BILLABLE or self.case.stopped.doubtfully:
+            return True
+        if self.decision == REVIEW:
+            return not self.case.docket.mentioned or self._changes.unanimous(REVIEW)
+        return self.regardless or (not self.changes and self.decision in (APPROVE, DENY))
 
     @cached_property
     def _changes(self) -> Changes:
@@ -321,7 +323,9 @@ def _grounds(case: Case, posture: str) -> tuple[Ground, ...]:
         by_itself = (outcome,) if name == COVERED and len(outcome.parts) > 1 else outcome.parts
         for part in by_itself:
             for one in sets_for(part, name == NOT_EXCLUDED, so):
-                found.append(Ground(part.criterion.iri.removesuffix(UNLESS), tuple(leaves[i].iri for i in members(one))))
+                found.append(
+                    Ground(part.criterion.iri.removesuffix(UNLESS), tuple(leaves[i].iri for i in members(one)))
+                )
     return tuple(found)
 
 

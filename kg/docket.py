@@ -4,7 +4,7 @@ Which clauses concern a line depends on what it is; what they come to, on the fa
 of the line's leaves. A case names nothing of a claim: lines on which the facts say the same are one case.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -155,7 +155,12 @@ class Case:
 
     def verified(self) -> "Case":
         """Return the case as if the unverified clauses were not written."""
-        return Case(replace(self.docket, root=self.docket.verified or self.docket.root, cases={}), self.bits, self.operated, self.stopped)
+        return Case(
+            replace(self.docket, root=self.docket.verified or self.docket.root, cases={}),
+            self.bits,
+            self.operated,
+            self.stopped,
+        )
 
 
 class Book:
@@ -208,7 +213,14 @@ def _restorable(clause: Clause, clauses: Mapping[str, Clause]) -> Criterion:
     if clause.kind not in EXCLUSION or not restorers:
         return clause.criterion
     label = f"{clause.criterion.label}, unless restored"
-    return replace(clause.criterion, iri=clause.iri + UNLESS, kind="unless", label=label, parts=(clause.criterion, *restorers), path=None)
+    return replace(
+        clause.criterion,
+        iri=clause.iri + UNLESS,
+        kind="unless",
+        label=label,
+        parts=(clause.criterion, *restorers),
+        path=None,
+    )
 
 
 def book_of(claim: Claim, knowledge: Knowledge, edition: Edition) -> Book:

@@ -66,7 +66,9 @@ class Reading:
         hits, known, met, refuted, within = found
         return Bits(met | hits, refuted | known & ~hits, within & ~(met | refuted))
 
-    def _read(self, places: Iterable[Place], start: Term, skip: int, before: Iterable[int] = (0, 0, 0, 0, 0)) -> list[int]:
+    def _read(
+        self, places: Iterable[Place], start: Term, skip: int, before: Iterable[int] = (0, 0, 0, 0, 0)
+    ) -> list[int]:
         """Read what is asked at some places, reached from a node by their ways without their first `skip` steps."""
         plan, get = self.plan, self.index.get
         hits, known, met, refuted, within = before
@@ -84,7 +86,12 @@ class Reading:
                         hits |= shown.hits
                         known |= shown.known
                 if place.facts:
-                    about = (get((node, TYPE), ()), get((node, CONCEPT), ()), get((node, STATUS), ()), get((node, REGION), ()))
+                    about = (
+                        get((node, TYPE), ()),
+                        get((node, CONCEPT), ()),
+                        get((node, STATUS), ()),
+                        get((node, REGION), ()),
+                    )
                     shown = plan.found.get(about) or plan.facts_at(place, about)
                     met |= shown.hits
                     refuted |= shown.known
@@ -96,12 +103,15 @@ class Reading:
                     met |= asks.bit
                 if (any if every else all)(o.refuted for o in outcomes):
                     refuted |= asks.bit
-                if any(not o.met and not o.refuted and self._deeper(asks.leaf, n) for o, n in zip(outcomes, nodes, strict=True)):
+                if any(
+                    not o.met and not o.refuted and self._deeper(asks.leaf, n)
+                    for o, n in zip(outcomes, nodes, strict=True)
+                ):
                     within |= asks.bit
         return [hits, known, met, refuted, within]
 
     def _deeper(self, leaf: Criterion, node: Term) -> bool:
-        """Say whether what an open inner criterion asks is to be documented: where a level, not a mere region, is known."""
+        """Say whether to document what an open inner criterion asks: where a level, not a mere region, is known."""
         sites = self.index.get((node, AT_SITE), (node,))
         places = (place for site in sites for place in self.index.get((site, LEVEL), ()))
         return not leaf.field or any(place in self.plan.knowledge.level_iris for place in places)
@@ -115,11 +125,19 @@ class Reading:
 
     def others(self, leaf: Criterion, focus: Term) -> Iterator[tuple[Term, Outcome, "Reading"]]:
         """Yield the nodes of which a leaf asks a criterion, with what it comes to there and how they were read."""
-        if leaf.parts:
+        if leaf.iri in self.plan.others:
             way, asks = self.plan.others[leaf.iri]
             within = self.within(asks)
             for node in self.walk(focus, way):
                 yield node, within.outcome(leaf.parts[0], node), within
+
+    def below(self, outcome: Outcome, focus: Term) -> Iterator[Outcome]:
+        """Yield an outcome and all below it, those that a leaf asks of other nodes included."""
+        yield outcome
+        for part in outcome.parts:
+            yield from self.below(part, focus)
+        for node, inner, within in self.others(outcome.criterion, focus):
+            yield from within.below(inner, node)
 
     def walk(self, node: Term, way: Way) -> Values:
         """Return the nodes to which a way leads, each once."""

@@ -177,7 +177,7 @@ class Teller:
         node["witnesses"] = triples or []
         if criterion.parts:
             others = reading.others(criterion, focus)
-            node["parts"] = [self.path(inner, other, within) for other, inner, within in others]
+            node["parts"] = [self._of_other(inner, other, within) for other, inner, within in others]
             words = []
         else:
             node["parts"] = []
@@ -192,6 +192,13 @@ class Teller:
             node["sources"] = sources
         if criterion.iri in grounds:
             node["alternatives"] = self.alternatives(outcome, focus, reading)
+        return node
+
+    def _of_other(self, outcome: Outcome, focus: Term, reading: Reading) -> Json:
+        """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
+        node = self.path(outcome, focus, reading)
+        if focus in self.lines:
+            return {**node, "label": f"{self.name(focus)}: {outcome.criterion.label}", "at": written(focus)}
         return node
 
     def head(self, outcome: Outcome, focus: Term) -> Json:
@@ -244,7 +251,12 @@ class Teller:
         for _, predicate, asked in plan.direct.get(outcome.criterion.iri, ()):
             key = (focus, predicate)
             values = self.index.get(key)
-            if values and predicate not in SILENT and key not in reading.reasoned.concluded and (asked.hits if positive else asked.known):
+            if (
+                values
+                and predicate not in SILENT
+                and key not in reading.reasoned.concluded
+                and (asked.hits if positive else asked.known)
+            ):
                 steps = plan.first_end(asked, values[0], positive)
                 if steps is not None and not (positive and outcome.refuted):
                     triple = (focus, predicate, values[0])
@@ -253,7 +265,9 @@ class Teller:
                         said = self._said[triple] = self.sentence(triple)
                     if not steps:
                         return Evidence([self.triple(triple)], [said], [], [])
-                    return Evidence([self.triple(triple), *self.listed(steps)], ["; ".join((said, *self.words(steps)))], [], [])
+                    return Evidence(
+                        [self.triple(triple), *self.listed(steps)], ["; ".join((said, *self.words(steps)))], [], []
+                    )
         return None
 
     def _evidence(self, outcome: Outcome, focus: Term, reading: Reading) -> "Evidence":
@@ -504,7 +518,10 @@ class Teller:
     def all_missing(self, atoms: Iterable[Atom]) -> list[dict[str, str]]:
         """Return the open facts, a field of the claim once however many criteria wait for it."""
         found = {(atom.name, atom.region): atom for atom in reversed(tuple(atoms))}
-        return [self._asked.get(atom) or self._asked.setdefault(atom, self.missing(atom)) for atom in reversed(found.values())]
+        return [
+            self._asked.get(atom) or self._asked.setdefault(atom, self.missing(atom))
+            for atom in reversed(found.values())
+        ]
 
     def missing(self, atom: Atom) -> dict[str, str]:
         """Return an open fact with the question that would settle it."""

@@ -25,11 +25,19 @@ def page(determinations: list[Json]) -> str:
 
 
 def _determination(determination: Json) -> Json:
+    steps = determination["derivations"]
     edits = [
-        {**edit, "path": _marked(edit["path"], {edit["edit"]: set()}, role="edit")} for edit in determination["edits"]
+        {**edit, "path": _marked(_with_steps(edit["path"], steps), {edit["edit"]: set()}, role="edit")}
+        for edit in determination["edits"]
     ]
-    lines = [_line(line, edits) for line in determination["lines"]]
+    lines = [_line({**line, "path": _with_steps(line["path"], steps)}, edits) for line in determination["lines"]]
     return {**determination, "lines": lines, "edits": edits}
+
+
+def _with_steps(node: Json, steps: list[Json]) -> Json:
+    """Return a tree whose nodes hold the steps of derivation that they refer to."""
+    derived = [steps[place] for place in node.get("derived", ())]
+    return {**node, "derived": derived, "parts": [_with_steps(part, steps) for part in node["parts"]]}
 
 
 def _line(line: Json, edits: list[Json]) -> Json:

@@ -18,7 +18,7 @@ from kg.outcome import Bits, Outcome
 from kg.plan import plan_of
 from kg.reason import Conclusion, Reasoned, reason, rule, with_facts
 from kg.sets import LIMIT, Sets, all_of, members, sets_for
-from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, Term, local_name
+from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
 
 
 class Finding(NamedTuple):
@@ -187,7 +187,8 @@ def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
             reading = Reading(plan_of(knowledge), facts)
             for clause in (clause for edition in document.editions for clause in edition.clauses):
                 for _, line, _ in claim.lines:
-                    decided.update(_settled(reading, clause.criterion, line))
+                    below = reading.below(reading.outcome(clause.criterion, line), line)
+                    decided.update(outcome.criterion.iri for outcome in below if outcome.met or outcome.refuted)
             if not bases:
                 break
     for iri, criterion in knowledge.criteria_of(document).items():
@@ -198,17 +199,6 @@ def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
 
 def _decided(base: str, decision: str) -> Conclusion:
     return Conclusion(base, COV + "decision", (COV + decision,), rule("baseDecision"), lambda _: ())
-
-
-def _settled(reading: Reading, criterion: Criterion, focus: Term) -> Iterator[str]:
-    """Yield the criteria at or below one that are met or refuted at a node, or at those that a leaf asks others of."""
-    outcome = reading.outcome(criterion, focus)
-    if outcome.met or outcome.refuted:
-        yield criterion.iri
-    for part in criterion.parts if not criterion.is_leaf else ():
-        yield from _settled(reading, part, focus)
-    for node, _, within in reading.others(criterion, focus):
-        yield from _settled(within, criterion.parts[0], node)
 
 
 def _misquoted(document: Document, knowledge: Knowledge) -> Iterator[Finding]:

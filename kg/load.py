@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from kg.document import CLAIM_TERMS, Document, Field, fields_of, read_document, to_graph
-from kg.errors import ClaimError, Fault, nearest
+from kg.errors import ClaimError, DanglingReferenceError, Fault, nearest
 from kg.graph import Graph, Index, index, read
 from kg.knowledge import Knowledge, icd10cm, load_knowledge
 from kg.path import first_steps
-from kg.shapes import OfItself, Shape, Violation, read_shapes, shape_names, validate
+from kg.shapes import OfItself, Shape, Violation, read_shapes, refuse_idle, shape_names, validate
 from kg.terms import CLAIMS, COV, CPT, HCPCS, TYPE, XSD, Literal, Term, Triple, local_name
 
 SUFFIXES = {
@@ -114,7 +114,23 @@ def claim_schema(root: Path) -> Schema:
     """Read the context and the shapes of claim documents."""
     context = json.loads((root / "shapes/claim-context.jsonld").read_text())["@context"]
     graph = Graph(read(root / "shapes/claim.ttl", "claim"))
-    return Schema(context, fields_of(context), tuple(read_shapes(graph, shape_names(graph)).values()))
+    refuse_idle(graph)
+    shapes = tuple(read_shapes(graph, shape_names(graph)).values())
+    fields = fields_of(context)
+    known = set(_terms_of(fields))
+    for shape in shapes:
+        for kind, target in shape.targets:
+            if kind != "targetNode" and str(target).startswith(CLAIM_TERMS) and target not in known:
+                names = [local_name(term) for term in known]
+                help = nearest(local_name(str(target)), names, "name a field of claims")
+                raise DanglingReferenceError(str(shape.name), f"`sh:{kind}` names no field of claims", help)
+    return Schema(context, fields, shapes)
+
+
+def _terms_of(fields: Mapping[str, Field]) -> Iterator[str]:
+    for field in fields.values():
+        yield field.iri
+        yield from _terms_of(field.fields)
 
 
 def _refuse_malformed(document: Document, schema: Schema, identifier: str) -> None:

@@ -224,6 +224,18 @@ def branches(path: Path) -> Iterator[tuple[Path, ...]]:
             yield (path,)
 
 
+def predicates(path: Path) -> frozenset[str]:
+    """Return the properties on a path."""
+    match path:
+        case Step(predicate) | BackStep(predicate):
+            return frozenset((predicate,))
+        case Sequence(parts) | Alternative(parts):
+            return frozenset().union(*map(predicates, parts))
+        case Repeat(part):
+            return predicates(part)
+    return frozenset()
+
+
 def first_steps(path: Path) -> frozenset[str]:
     """Return the properties with which a path may begin, walked forwards."""
     match path:

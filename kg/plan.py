@@ -196,11 +196,12 @@ class Plan:
         known = self._reached.get(key)
         if known is None:
             reached = asked.onward.reach(self.knowledge.graph, value)
-            known = remember(self._reached, key, {end: Known(steps) for end, steps in reached.items()})
+            kept: Reached = {end: Known(steps) for end, steps in reached.items()}
+            known = remember(self._reached, key, kept)
         return known
 
     def facts_at(self, place: Place, about: tuple[Values, ...]) -> Shown:
-        """Return the fact leaves that a finding meets and those that it refutes, by its types, concept, status, regions."""
+        """Return the fact leaves that a finding meets, and refutes, by its types, concept, status and regions."""
         met = refuted = 0
         for leaf in place.facts:
             if next(self.present(leaf, *about), None) is not None:
@@ -212,7 +213,7 @@ class Plan:
     def present(
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
     ) -> Iterator[Located]:
-        """Yield how a finding meets a fact leaf: the property and steps to the concept, the region and steps from it."""
+        """Yield how a finding meets a fact leaf: property, value and steps to the concept, region and steps."""
         if PRESENT not in statuses:
             return
         for predicate, values in ((TYPE, types), (CONCEPT, concepts)):
@@ -226,7 +227,7 @@ class Plan:
     def absent(
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
     ) -> Iterator[Located]:
-        """Yield how a finding refutes a fact leaf: it denies the concept or a broader one, in the region or around it."""
+        """Yield how a finding refutes a fact leaf: it denies that or what is broader, in the region or around it."""
         if ABSENT not in statuses:
             return
         above = self.knowledge.ancestors(leaf.concept)

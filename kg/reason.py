@@ -18,7 +18,6 @@ from kg.rules.operation import Operation
 from kg.rules.patient import Patient
 from kg.terms import Term, Triple
 
-
 Concluded = dict[tuple[Term, str], tuple[Conclusion, ...]]
 
 

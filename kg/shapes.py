@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from kg.errors import CircularReferenceError, DanglingReferenceError, UnsupportedShapeError, nearest
-from kg.graph import Graph
+from kg.graph import FIRST, Graph
 from kg.literal import compare, well_formed
 from kg.path import BackStep, Path, Reached, Repeat, Sequence, Step, list_of, read_path
 from kg.terms import RDFS, SH, TYPE, Blank, Literal, Term, Triple, local_name
@@ -399,6 +399,19 @@ def shape_names(graph: Graph) -> list[Term]:
         if RDFS + "Class" in graph.objects(s, TYPE)
     }
     return list(named | implicit)
+
+
+def refuse_idle(graph: Graph) -> None:
+    """Refuse a shape that neither a target nor another shape leads to: it would check nothing, and nobody is told."""
+    used = {o for _, p, o in graph if p in _TARGETS or p.startswith(SH) or p == FIRST}
+    targets = set(shape_names(graph))
+    for kind in ("NodeShape", "PropertyShape"):
+        for name in graph.subjects(TYPE, SH + kind):
+            if name not in targets and name not in used:
+                strange = [p for p in graph.predicates(name) if p.startswith(SH + "target")]
+                known, help = [t[len(SH) :] for t in _TARGETS], "give it a target"
+                help = nearest(local_name(strange[0]), known, help) if strange else help
+                raise DanglingReferenceError(_label(name), "nothing leads to the shape", help)
 
 
 _TARGETS = {SH + kind: kind for kind in ("targetNode", "targetClass", "targetSubjectsOf", "targetObjectsOf")}

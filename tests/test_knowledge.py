@@ -11,7 +11,8 @@ from kg import errors
 from kg.criteria import Criterion, read_criteria
 from kg.graph import Graph, parse
 from kg.knowledge import build, knowledge_files
-from tests.conftest import ROOT
+from kg.load import claim_schema
+from tests.conftest import ROOT, example, parsed
 
 TRIAL = "https://example.org/trial#"
 PREFIXES = f"""@prefix : <{TRIAL}> .
@@ -211,6 +212,51 @@ def test_a_criterion_that_could_not_be_judged_rightly_is_refused(
         read(knowledge, turtle)
     assert caught.type is kind
     assert_says(caught.value, words)
+
+
+NEVER = {  # leaves that no claim could ever meet, because a name is written wrongly or the limits exclude all
+    "a property on the path": f"a cov:KnownLeaf ; {WORDS} ; sh:path ( cov:cdoe cov:modality ) ; sh:minCount 1",
+    "a property of what is known": f"{LEAF} ; sh:hasValue cov:Present ; cov:knownBy cov:cdoe",
+    "the value": f"{LEAF} ; sh:hasValue cov:Presnet",
+    "the property of a number": f"a cov:NumberLeaf ; {WORDS} ; sh:path cov:untis ; sh:minInclusive 1",
+    "the property of things": f"a cov:EveryLeaf ; {WORDS} ; sh:path cov:stie ; sh:node line:below-cord",
+    "limits": f"{NUMBER} ; sh:minInclusive 8 ; sh:maxExclusive 8",
+}
+
+
+@pytest.mark.parametrize("turtle", NEVER.values(), ids=NEVER.keys())
+def test_a_leaf_that_nothing_can_meet_is_refused(turtle: str, knowledge: kg.Knowledge) -> None:
+    """A term that the ontology does not hold selects nothing: the author is told, and no line waits for it."""
+    with pytest.raises(kg.KnowledgeError):
+        read(knowledge, f":it {turtle} .")
+
+
+UNTARGETED = {  # shapes of claim documents that would check nothing
+    "no target": "sh:nodeKind sh:IRI",
+    "a term of SHACL": "sh:targetSubjectOf <https://w3id.org/coverpath/claim#lines> ; sh:nodeKind sh:IRI",
+    "a field": "sh:targetSubjectsOf <https://w3id.org/coverpath/claim#linse> ; sh:nodeKind sh:IRI",
+}
+
+
+@pytest.mark.parametrize("turtle", UNTARGETED.values(), ids=UNTARGETED.keys())
+def test_a_shape_of_claims_that_checks_nothing_is_refused(turtle: str, tmp_path: Path) -> None:
+    """A shape that no target and no other shape leads to would let every claim pass."""
+    root = copied(tmp_path)
+    with (root / "shapes/claim.ttl").open("a") as file:
+        file.write(f"\n<https://example.org/trial> a sh:NodeShape ; {turtle} .\n")
+    with pytest.raises(kg.KnowledgeError):
+        claim_schema(root)
+
+
+def test_a_deep_criterion_is_judged(knowledge: kg.Knowledge) -> None:
+    """A clause thirty joins deep decides its line as one that says the same in one join."""
+    joins = "".join(f":{i} {WORDS} ; sh:not :{i + 1} .\n" for i in range(30))
+    clause = f"{CLAUSE} ; {SEEN} .".replace("line:ssep", ":0")
+    trial = build(
+        extended(knowledge, f"{POLICY} :it {clause}\n{joins} :30 {WORDS} ; sh:and ( line:ssep ) ."), "", knowledge.root
+    )
+    lines = kg.determine(parsed(example("c01")), trial, policy="trial").to_dict()["lines"]
+    assert [line["decision"] for line in lines] == ["approve", "deny", "deny", "deny", "approve"]
 
 
 CLAUSE = f"a cov:Criterion , cov:CoverageClause ; {WORDS} ; sh:and ( line:ssep ) ; cov:inEdition :edition"

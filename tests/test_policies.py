@@ -19,12 +19,13 @@ from kg.cases import cases_of as read_cases
 from kg.check import ALERT
 from kg.criteria import Criterion
 from kg.decide import POSTURES, Judged
-from kg.evaluate import Outcome, evaluate
+from kg.evaluate import Reading
 from kg.knowledge import EXCLUSION, Document, Knowledge
+from kg.outcome import Outcome
 from kg.path import first_steps
+from kg.plan import plan_of
 from kg.reason import reason
-from kg.shapes import Run
-from kg.terms import COV, RDFS, SKOS, TYPE, Term, local_name
+from kg.terms import COV, RDFS, SKOS, TYPE, local_name
 
 SHAPES = Path(__file__).parent.parent / "shapes"
 FOLDERS = sorted(path.name for path in SHAPES.iterdir() if path.is_dir())
@@ -81,47 +82,33 @@ def determined(folder: str, name: str) -> kg.Determination:
     return kg.determine(kg.parse_claim(json.dumps(case.document), "json", knowledge()), knowledge())
 
 
-def walk(outcome: Outcome) -> Iterator[Outcome]:
-    """Yield an outcome and all below it."""
-    yield outcome
-    for part in outcome.parts:
-        yield from walk(part)
-
-
 Statuses = Mapping[str, frozenset[str]]
-Known = dict[tuple[str, Term], Outcome]
 
 
 def statuses(outcomes: Iterable[Outcome]) -> Statuses:
     """Return the statuses of criteria; one that was asked of several levels or lines may have several."""
     found: dict[str, frozenset[str]] = {}
     for outcome in outcomes:
-        for part in walk(outcome):
-            found[part.criterion.iri] = found.get(part.criterion.iri, frozenset()) | {part.status}
+        found[outcome.criterion.iri] = found.get(outcome.criterion.iri, frozenset()) | {outcome.status}
     return found
-
-
-@cache
-def evaluated(folder: str, name: str) -> tuple[Run, Known]:
-    """Return one evaluation of the facts of a case, to be shared by its lines."""
-    return Run(determined(folder, name).reasoned.graph), {}
 
 
 @cache
 def everywhere(folder: str, name: str, number: int) -> Statuses:
     """Return the status of every criterion of a folder at a line, and of the coding edits."""
-    run, known = evaluated(folder, name)
+    reading = Reading(plan_of(knowledge()), determined(folder, name).reasoned)
     roots = [edit.criterion for edit in knowledge().edits]
     roots += [clause.criterion for edition in document_of(folder).editions for clause in edition.clauses]
     node = determined(folder, name).lines[number - 1].node
-    return statuses(evaluate(root, run, node, known) for root in roots)
+    return statuses(below for root in roots for below in reading.below(reading.outcome(root, node), node))
 
 
 @cache
 def asked(folder: str, name: str, number: int, posture: str) -> Statuses:
     """Return the status of every criterion at a line: in its path, else what the facts make of it."""
     judged = determined(folder, name).lines[number - 1]
-    in_path = statuses([judged.cases[posture].root]) if folder in policies() else {}
+    root, reading = judged.decisions[posture].case.root, judged.readings[posture]
+    in_path = statuses(reading.below(root, judged.node)) if folder in policies() else {}
     return {**everywhere(folder, name, number), **in_path}
 
 
@@ -132,7 +119,7 @@ def document_of(folder: str) -> Document:
 
 def guidance(folder: str, judged: Judged) -> dict[str, str]:
     """Return the clauses of a guideline that speak of a line, each with its stance."""
-    items = judged.cases[POSTURES[0]].guidance
+    items = judged.decisions[POSTURES[0]].case.guidance
     return {local_name(item.clause.iri): item.stance for item in items if item.document == folder}
 
 
@@ -370,10 +357,10 @@ def test_silence_meets_nothing(code: str) -> None:
     """A claim of one line and nothing else meets no clause, except what stops or excludes its code as such."""
     text = json.dumps({"id": code, "serviceDate": SERVICE_DATE, "lines": [{"code": code}]})
     claim = kg.parse_claim(text, "json", knowledge())
-    run, known = Run(reason(claim, knowledge()).graph), Known()
+    reading = Reading(plan_of(knowledge()), reason(claim, knowledge()))
     for document in (*policies().values(), *knowledge().guidelines):
         for clause in (clause for edition in document.editions for clause in edition.clauses):
-            outcome = evaluate(clause.criterion, run, claim.lines[0][1], known)
+            outcome = reading.outcome(clause.criterion, claim.lines[0][1])
             excluded = (clause.kind in EXCLUSION or clause.effect) and of_code_alone(clause.criterion)
             assert not outcome.met or excluded, f"{local_name(clause.iri)} is met where nothing is known"
             facts = {leaf for leaf in outcome.leaves() if leaf.criterion.concept}

@@ -1,4 +1,4 @@
-"""What a rule gives: values that follow for a property of a node, the rule, and the asserted triples that they rest on."""
+"""What a rule gives: values that follow for a property of a node, the rule, and the triples that they rest on."""
 
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -9,7 +9,9 @@ from kg.load import Claim
 from kg.terms import COV, Term, Triple
 
 Premises = tuple[Triple, ...]
-Pieces = tuple[Premises, ...]  # premises in pieces that conclusions share, so that none is copied before it is asked for
+Pieces = tuple[
+    Premises, ...
+]  # premises in pieces that conclusions share, so that none is copied before it is asked for
 
 
 class Derived(NamedTuple):

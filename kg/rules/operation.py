@@ -52,7 +52,9 @@ class Operation(Stated):
         yield from self.sites_derived()
         for site in self.sites:
             if position := self.positions[site.place]:
-                yield follows(site.node, CORD_POSITION, position.value, position.rule, site.premises, *position.premises)
+                yield follows(
+                    site.node, CORD_POSITION, position.value, position.rule, site.premises, *position.premises
+                )
         yield from self.exposures()
         yield from self.surgical_site()
 
