@@ -292,7 +292,7 @@ def test_the_index_can_be_on_any_sparql_server(store: Store, knowledge: kg.Knowl
     with closing(Index(store, knowledge)) as local:
         fill(local)
         names = local.sink.names()  # type: ignore[attr-defined]
-        inside = len(ox.Store.read_only(str(store.data / "index")))
+    inside = len(ox.Store.read_only(str(store.data / "index")))
     graphs = asked(oxigraph, "SELECT DISTINCT ?g { GRAPH ?g { ?s ?p ?o } }")
     assert set(graphs) == names
     everything = "SELECT (COUNT(*) AS ?n) { { ?s ?p ?o } UNION { GRAPH ?g { ?s ?p ?o } } }"
