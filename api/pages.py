@@ -249,7 +249,7 @@ def stored_page(request: Request, stored: Any, problem: str = "") -> Response:
 def _determination(request: Request, found: Json, form: Form, **more: Any) -> Response:
     knowledge = knowledge_of(request)
     item = shown(found)
-    values = {"differences": [], "stored": None, "reviews": [], "problem": "", **more}
+    values = {"differences": {"lines": [], "criteria": []}, "stored": None, "reviews": [], "problem": "", **more}
     return render(
         request,
         "result.html",

@@ -7,7 +7,7 @@ from kg.html import term
 from kg.text import SIGNS
 
 Json = dict[str, Any]
-MOST = 12  # triples of one leaf that are drawn; the criteria tree holds all
+MOST = 8  # triples of one leaf that are drawn; the criteria tree holds all
 
 
 def elements(line: Json) -> list[Json]:

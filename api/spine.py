@@ -1,6 +1,7 @@
 """The spine as a picture: its levels, those operated on, where the cord ends, and what each operated level holds."""
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -10,18 +11,20 @@ from kg.convert import facts_turtle
 from kg.explain import Determination
 from kg.graph import Graph, parse
 from kg.knowledge import Knowledge
-from kg.terms import ANATOMY, COV, TYPE
+from kg.terms import ANATOMY, COV, TYPE, Term
 
 Json = dict[str, Any]
 Point = tuple[float, float]
-TOP, MIDDLE, BODY, DISC, WIDTH, CANAL = 14, 70, 15, 7, 36, 56
+TOP, MIDDLE, CANAL = 12, 70, 56
+NEAR, FAR = (18, 9), (11, 4)  # heights of a vertebra and an interspace, near an operated level and far from any
 
 
 def spine(determination: Determination) -> Json:
     """Return what the picture of a claim's operation shows, with the place of each part in it."""
     knowledge, operation = determination.knowledge, determination.claim.document.get("operation", {})
     facts = Graph(parse(facts_turtle(determination).encode(), ox.RdfFormat.TURTLE))
-    levels = _levels(knowledge)
+    sites = {iri: s for s, p, iri in facts if p == COV + "level" and facts.subjects(COV + "site", s)}
+    levels = _levels(knowledge, [iri in sites for iri in knowledge.levels.values()])
     cord = ANATOMY + "SpinalCord"
     imaged = operation.get("conusLevel", "")
     bounds = (knowledge.graph.iri(cord, ANATOMY + name) for name in ("endsAtEarliest", "endsAtLatest"))
@@ -39,26 +42,28 @@ def spine(determination: Determination) -> Json:
         "last": last,
         "ends": ends,
         "imaged": bool(imaged),
-        "operated": _operated(facts, levels, knowledge),
+        "operated": _operated(facts, sites, levels, knowledge),
     }
 
 
-def _levels(knowledge: Knowledge) -> list[Json]:
-    """Return the levels from the head down, each with its place."""
+def _levels(knowledge: Knowledge, operated: list[bool]) -> list[Json]:
+    """Return the levels from the head down, each with its place; those near an operated one are drawn larger."""
     found: list[Json] = []
-    y = float(TOP)
-    for name, iri in knowledge.levels.items():
+    y, region = float(TOP), ""
+    for i, (name, iri) in enumerate(knowledge.levels.items()):
         is_disc = (iri, TYPE, ANATOMY + "Interspace") in knowledge.graph
-        height = DISC if is_disc else BODY
-        found.append({"name": name, "iri": iri, "disc": is_disc, "y": y, "bottom": y + height, "height": height})
-        found[-1]["x"] = MIDDLE + _bend(y + height / 2)
+        near = any(operated[max(0, i - 4) : i + 5])
+        height = (NEAR if near else FAR)[is_disc]
+        begins = not is_disc and knowledge.main_region(iri)[0] != region
+        region = region if is_disc else knowledge.main_region(iri)[0]
+        level = {"name": name, "iri": iri, "disc": is_disc, "y": y, "bottom": y + height, "height": height}
+        found.append({**level, "x": MIDDLE + _bend(y + height / 2), "named": near or begins})
         y += height
     return found
 
 
-def _operated(facts: Graph, levels: list[Json], knowledge: Knowledge) -> list[Json]:
+def _operated(facts: Graph, sites: Mapping[Term, Term], levels: list[Json], knowledge: Knowledge) -> list[Json]:
     """Return the operated levels from the head down: where each lies to the cord, and what it encloses."""
-    sites = {iri: s for s, p, iri in facts if p == COV + "level" and facts.subjects(COV + "site", s)}
     found = []
     for level in levels:
         if site := sites.get(level["iri"]):
@@ -73,7 +78,7 @@ def _operated(facts: Graph, levels: list[Json], knowledge: Knowledge) -> list[Js
 
 def _bend(y: float) -> float:
     """Return how far the spine lies to one side at a height: forward at the neck and the loin, backward between."""
-    return 11 * math.sin(y / 88 + 2.3)
+    return 11 * math.sin(y / 62 + 2.3)
 
 
 def _line(top: float, bottom: float, shift: float = 0) -> str:

@@ -35,24 +35,25 @@ def _same(one: Json, other: Json) -> bool:
     return all(one.get(key) == other.get(key) for key in ("fact", "region"))
 
 
-def changed(before: Json, after: Json) -> list[Json]:
-    """Return the lines that differ: decisions of each posture, and criteria that have another status than before."""
-    found = []
+def changed(before: Json, after: Json) -> Json:
+    """Return what differs: the lines whose decision changes in some posture, and the criteria whose status does."""
+    lines: list[Json] = []
+    criteria: dict[tuple[str, ...], Json] = {}
     for old, new in zip(before["lines"], after["lines"], strict=True):
         decisions = {
             posture: (old["decisions"][posture], decision)
             for posture, decision in new["decisions"].items()
             if decision != old["decisions"][posture]
         }
+        if decisions:
+            lines.append({"line": new["line"], "code": new["code"], "decisions": decisions})
         was = dict(_statuses(old["path"]))
-        criteria = [
-            {"label": node["label"], "clause": node["clause"], "before": was[key]["status"], "after": node["status"]}
-            for key, node in dict(_statuses(new["path"])).items()
-            if key in was and was[key]["status"] != node["status"]
-        ]
-        if decisions or criteria:
-            found.append({"line": new["line"], "code": new["code"], "decisions": decisions, "criteria": criteria})
-    return found
+        for key, node in dict(_statuses(new["path"])).items():
+            if key in was and was[key]["status"] != node["status"]:
+                step = (was[key]["status"], node["status"])
+                words = {"label": node["label"], "clause": node["clause"], "before": step[0], "after": step[1]}
+                criteria.setdefault((*key, *step), {**words, "lines": []})["lines"].append(new["line"])
+    return {"lines": lines, "criteria": list(criteria.values())}
 
 
 def _statuses(node: Json) -> Iterator[tuple[tuple[str, str], Json]]:

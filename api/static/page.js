@@ -18,8 +18,6 @@ if (file) {
   });
 }
 
-document.getElementById("example")?.addEventListener("change", (event) => event.target.form.requestSubmit());
-
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button?.dataset.do === "print") window.print();
