@@ -240,14 +240,22 @@ def facts(
 
 
 @app.command()
-def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    data: Annotated[Path | None, typer.Option(help="the data directory; coverpath-data unless given")] = None,
+) -> None:
     """Start the web service: POST a claim to /determinations; /docs describes the rest."""
     try:
         import uvicorn
+
+        from api.app import create_app
+        from api.settings import Settings
     except ModuleNotFoundError:
         raise CoverpathError("the service is not installed\nhelp: pip install 'coverpath[serve]'") from None
     typer.echo(f"http://{host}:{port}/docs", err=True)
-    uvicorn.run("api.app:app", host=host, port=port, access_log=False, log_level="warning")
+    service = create_app(Settings.from_environment(data=data))
+    uvicorn.run(service, host=host, port=port, access_log=False, log_level="warning")
 
 
 @app.command()

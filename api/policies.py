@@ -1,0 +1,50 @@
+"""The policies: each with its editions, and the clauses of each edition in the order of the source."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+
+from api.state import KnowledgeDep
+from kg.knowledge import Clause, Document
+
+router = APIRouter(tags=["policies"])
+
+
+@router.get("/policies")
+def policies(knowledge: KnowledgeDep) -> list[dict[str, Any]]:
+    """List the policies with their editions."""
+    return [described(document) for document in knowledge.policies.values()]
+
+
+@router.get("/policies/{id}")
+def policy(id: str, knowledge: KnowledgeDep) -> dict[str, Any]:
+    """Show a policy with its clauses, in the order of the source."""
+    if id not in knowledge.policies:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no policy has this identifier; GET /policies lists them")
+    document = knowledge.policies[id]
+    editions = [{"edition": e.name, "clauses": [clause_of(clause) for clause in e.clauses]} for e in document.editions]
+    return {**described(document), "editions": editions}
+
+
+def described(document: Document) -> dict[str, Any]:
+    """Return a policy in brief."""
+    editions = [
+        {"edition": e.name, "from": e.start and e.start.isoformat(), "until": e.end and e.end.isoformat()}
+        for e in document.editions
+    ]
+    return {"id": document.id, "label": document.label, "payers": document.payers, "editions": editions}
+
+
+def clause_of(clause: Clause) -> dict[str, Any]:
+    """Return a clause: its words, how they are known, and the criteria below it."""
+    return {
+        "criterion": clause.iri,
+        "clause": clause.criterion.clause,
+        "kind": clause.kind,
+        "label": clause.criterion.label,
+        "quote": clause.criterion.quote,
+        "sourceStatus": clause.source_status,
+        "criteria": [leaf.iri for leaf in clause.criterion.leaves()],
+    }

@@ -1,0 +1,32 @@
+"""What every route may ask for: the knowledge, the store and the settings of its application."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+import kg
+from api.settings import Settings
+from api.store import Store
+
+
+def get_knowledge(request: Request) -> kg.Knowledge:
+    """Return the knowledge that was read at the start."""
+    knowledge: kg.Knowledge = request.app.state.knowledge
+    return knowledge
+
+
+def get_store(request: Request) -> Store:
+    """Return the store of the data directory."""
+    store: Store = request.app.state.store
+    return store
+
+
+def get_settings(request: Request) -> Settings:
+    """Return the settings that the service runs with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+KnowledgeDep = Annotated[kg.Knowledge, Depends(get_knowledge)]
+StoreDep = Annotated[Store, Depends(get_store)]
+SettingsDep = Annotated[Settings, Depends(get_settings)]
