@@ -18,8 +18,10 @@ from starlette.exceptions import HTTPException
 
 import kg
 from api.proof import elements
-from api.render import knowledge_of, render
+from api.render import render
 from api.spine import spine
+from api.state import KnowledgeDep, StoreDep, get_knowledge, get_store
+from api.store import Stored
 from api.whatif import CONUS, answered, changed
 from kg.cases import cases_of
 from kg.compare import compare
@@ -108,9 +110,8 @@ def _replaced(answer: str, new: list[str]) -> bool:
 
 
 @router.get("/")
-def home(request: Request, example: str = "") -> Response:
+def home(request: Request, knowledge: KnowledgeDep, example: str = "") -> Response:
     """Show the page: a claim in, here or from the examples."""
-    knowledge = knowledge_of(request)
     claim, policy = next(((text, policy) for name, text, policy in examples(knowledge) if name == example), ("", ""))
     if example and not claim:
         return missing(request, "No example has this name.")
@@ -130,7 +131,7 @@ async def side_by_side(request: Request, sent: FieldsDep) -> Response:
     form = form_of(sent)
 
     def answer() -> Response:
-        knowledge = knowledge_of(request)
+        knowledge = get_knowledge(request)
         try:
             base, claim = claims_of(form, knowledge)
             table = compare(claim, knowledge, form.posture)
@@ -148,23 +149,25 @@ async def save(request: Request, sent: FieldsDep) -> Response:
     form = form_of(sent)
 
     def answer() -> Response:
-        knowledge = knowledge_of(request)
+        knowledge = get_knowledge(request)
         try:
             _, claim = claims_of(form, knowledge)
             determination = kg.determine(claim, knowledge, form.policy or None, form.posture)
         except kg.ClaimError as error:
             return _home(request, form, error.faults)
-        stored = store_of(request).save(claim, determination)
+        stored = get_store(request).save(claim, determination)
         return RedirectResponse(f"/determinations/{stored.id}", HTTPStatus.SEE_OTHER)
 
     return await run_in_threadpool(answer)
 
 
 @router.get("/worklist")
-def worklist(request: Request, after: str | None = None) -> Response:
+def worklist(request: Request, store: StoreDep, after: str | None = None) -> Response:
     """List what is stored, newest first, with what a person has decided."""
-    store = store_of(request)
-    page = store.page(after, PER_PAGE)
+    try:
+        page = store.page(after, PER_PAGE)
+    except LookupError:
+        return missing(request, "Nothing is stored under this name.")
     rows = []
     for stored in page:
         determination = json.loads(stored.determination)
@@ -174,10 +177,16 @@ def worklist(request: Request, after: str | None = None) -> Response:
     return render(request, "worklist.html", rows=rows, further=further)
 
 
+@router.get("/determinations/{id}")
+def show(request: Request, id: str, store: StoreDep) -> Response:
+    """Show a stored determination at its own address."""
+    stored = store.get(id)
+    return stored_page(request, stored) if stored else missing(request, "Nothing is stored under this address.")
+
+
 @router.post("/determinations/{id}/lines/{line}/reviews")
-async def review(request: Request, id: str, line: int, sent: FieldsDep) -> Response:
+async def review(request: Request, id: str, line: int, sent: FieldsDep, store: StoreDep) -> Response:
     """Record what a person decides on a line, and why."""
-    store = store_of(request)
     stored = await run_in_threadpool(store.get, id)
     numbers = [item["line"] for item in json.loads(stored.determination)["lines"]] if stored else []
     if stored is None or line not in numbers:
@@ -217,7 +226,7 @@ def claims_of(form: Form, knowledge: kg.Knowledge) -> tuple[kg.Claim, kg.Claim]:
 
 
 def _judged(request: Request, form: Form) -> Response:
-    knowledge = knowledge_of(request)
+    knowledge = get_knowledge(request)
     try:
         base, claim = claims_of(form, knowledge)
         determination = kg.determine(claim, knowledge, form.policy or None, form.posture)
@@ -229,12 +238,12 @@ def _judged(request: Request, form: Form) -> Response:
     return _determination(request, found, given, differences=changed(before, found), picture=spine(determination))
 
 
-def stored_page(request: Request, stored: Any, problem: str = "") -> Response:
+def stored_page(request: Request, stored: Stored, problem: str = "") -> Response:
     """Show a stored determination, and under each line what persons have decided on it.
 
     The picture is drawn anew; under a policy that is no longer held there is none.
     """
-    knowledge = knowledge_of(request)
+    knowledge = get_knowledge(request)
     found = json.loads(stored.determination)
     form = Form(claim=stored.claim, policy=found["policy"]["id"], posture=found["posture"])
     try:
@@ -242,12 +251,12 @@ def stored_page(request: Request, stored: Any, problem: str = "") -> Response:
         picture = spine(kg.determine(claim, knowledge, form.policy, form.posture))
     except kg.ClaimError:
         picture = None
-    reviews = store_of(request).reviews(stored.id)
+    reviews = get_store(request).reviews(stored.id)
     return _determination(request, found, form, picture=picture, stored=stored, reviews=reviews, problem=problem)
 
 
 def _determination(request: Request, found: Json, form: Form, **more: Any) -> Response:
-    knowledge = knowledge_of(request)
+    knowledge = get_knowledge(request)
     item = shown(found)
     values = {"differences": {"lines": [], "criteria": []}, "stored": None, "reviews": [], "problem": "", **more}
     return render(
@@ -262,13 +271,12 @@ def _determination(request: Request, found: Json, form: Form, **more: Any) -> Re
         known_facts=knowledge.facts,
         conus=CONUS,
         decisions=DECISIONS,
-        stores=hasattr(request.app.state, "store"),
         **values,
     )
 
 
 def _home(request: Request, form: Form, faults: tuple[Fault, ...] = (), picked: str = "") -> Response:
-    knowledge = knowledge_of(request)
+    knowledge = get_knowledge(request)
     return render(
         request,
         "home.html",
@@ -290,14 +298,6 @@ def examples(knowledge: kg.Knowledge) -> Iterator[tuple[str, str, str]]:
     for policy in knowledge.policies:
         for case in cases_of(policy, knowledge):
             yield f"{policy}: {case.name}", json.dumps(case.document, indent=2), policy
-
-
-def store_of(request: Request) -> Any:
-    """Return where determinations are stored; without a store there is nothing to show."""
-    store = getattr(request.app.state, "store", None)
-    if store is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "this service stores nothing")
-    return store
 
 
 def missing(request: Request, words: str) -> Response:

@@ -8,7 +8,6 @@ from fastapi.responses import HTMLResponse
 from jinja2 import PackageLoader
 
 from kg.html import environment
-from kg.knowledge import Knowledge
 from kg.terms import PREFIXES, local_name
 
 OURS = "https://w3id.org/coverpath/"
@@ -35,12 +34,6 @@ def address(iri: str) -> str:
         if iri.startswith(namespace):
             return f"/codes/{system}/{quote(local_name(iri))}"
     return f"/terms/{quote(iri.removeprefix(OURS).replace('#', '/'))}" if iri.startswith(OURS) else iri
-
-
-def knowledge_of(request: Request) -> Knowledge:
-    """Return the knowledge that the service read at its start."""
-    knowledge: Knowledge = request.app.state.knowledge
-    return knowledge
 
 
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:

@@ -10,7 +10,8 @@ import pyoxigraph as ox
 from fastapi import APIRouter, Header, Request, Response
 
 from api.pages import missing
-from api.render import CODES, HEADERS, OURS, knowledge_of, preferred, render
+from api.render import CODES, HEADERS, OURS, preferred, render
+from api.state import KnowledgeDep
 from kg.cases import cases_of
 from kg.criteria import Criterion
 from kg.explain import NOTICE
@@ -101,9 +102,8 @@ def described(iri: Term, graph: Graph) -> Iterator[Triple]:
 
 
 @router.get("/terms")
-def index(request: Request, q: str = "") -> Response:
+def index(request: Request, knowledge: KnowledgeDep, q: str = "") -> Response:
     """List the modules with their terms; or what is found by label, synonym or code."""
-    knowledge = knowledge_of(request)
     terms = terms_of(knowledge)
     modules = [
         {"name": name, "title": _title(OURS + name, knowledge), "terms": len(iris)}
@@ -126,9 +126,8 @@ def search(asked: str, terms: Terms) -> Iterator[str]:
 
 
 @router.get("/terms/{path:path}")
-def term(request: Request, path: str, accept: Accept = "*/*") -> Response:
+def term(request: Request, knowledge: KnowledgeDep, path: str, accept: Accept = "*/*") -> Response:
     """Show a term of our namespaces, or a module of them with all its terms."""
-    knowledge = knowledge_of(request)
     terms = terms_of(knowledge)
     if path in terms.paths or path in terms.modules:
         iri = terms.paths.get(path, OURS + path)
@@ -192,8 +191,9 @@ def _card(iri: Term, knowledge: Knowledge) -> Json:
     if not isinstance(iri, str):
         return {"iri": "", "label": knowledge.label(iri).removesuffix("T00:00:00"), "definition": "", "code": ""}
     is_code = iri.startswith((CPT, HCPCS, ICD10CM))
+    is_shown = (is_code or iri.startswith(OURS)) and bool(knowledge.graph.predicates(iri))
     return {
-        "iri": iri if iri.startswith(OURS) or is_code else "",
+        "iri": iri if is_shown else "",
         "label": knowledge.label(iri),
         "definition": knowledge.graph.text(iri, DEFINITION) or "",
         "code": knowledge.notation(iri) if is_code else "",
@@ -264,9 +264,9 @@ def _trail(iri: str, knowledge: Knowledge) -> list[Json]:
 
 
 @router.get("/codes")
-def codes(request: Request) -> Response:
+def codes(request: Request, knowledge: KnowledgeDep) -> Response:
     """Show the codes that the ontology says something of, as trees."""
-    return render(request, "codes.html", private=False, systems=_systems(knowledge_of(request)))
+    return render(request, "codes.html", private=False, systems=_systems(knowledge))
 
 
 @cache
@@ -288,9 +288,8 @@ def _systems(knowledge: Knowledge) -> list[Json]:
 
 
 @router.get("/codes/{system}/{code}")
-def code(request: Request, system: str, code: str, accept: Accept = "*/*") -> Response:
+def code(request: Request, knowledge: KnowledgeDep, system: str, code: str, accept: Accept = "*/*") -> Response:
     """Show a code: what it states, its parents and children, and who asks for it."""
-    knowledge = knowledge_of(request)
     iri = CODES.get(system, "") + code
     if system not in CODES or not knowledge.graph.predicates(iri):
         return missing(request, "The ontology says nothing of such a code.")
@@ -301,18 +300,16 @@ def code(request: Request, system: str, code: str, accept: Accept = "*/*") -> Re
 
 
 @router.get("/book")
-def books(request: Request) -> Response:
+def books(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the policies and guidelines that can be read."""
-    knowledge = knowledge_of(request)
     return render(
         request, "books.html", private=False, policies=knowledge.policies.values(), guidelines=knowledge.guidelines
     )
 
 
 @router.get("/book/{id}")
-def book(request: Request, id: str) -> Response:
+def book(request: Request, knowledge: KnowledgeDep, id: str) -> Response:
     """Show a policy or guideline as a book: its clauses in the order of the source, with quotes, criteria and cases."""
-    knowledge = knowledge_of(request)
     documents = {**knowledge.policies, **{guideline.id: guideline for guideline in knowledge.guidelines}}
     if id not in documents:
         return missing(request, "No policy or guideline has this name.")
