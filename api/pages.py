@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 import kg
 from api.proof import elements
-from api.render import render
+from api.render import LOADS, render
 from api.spine import spine
 from api.state import KnowledgeDep, StoreDep, get_knowledge, get_store
 from api.store import Stored
@@ -202,7 +202,10 @@ async def review(request: Request, id: str, line: int, sent: FieldsDep, store: S
 @router.get("/query")
 def query(request: Request) -> Response:
     """Show the page for SPARQL."""
-    return render(request, "query.html", prefixes=PREFIXES)
+    page = render(request, "query.html", prefixes=PREFIXES)
+    # The editor writes the widths of its columns as attributes; elements with styles stay refused.
+    page.headers["Content-Security-Policy"] = f"{LOADS}; style-src 'self'; style-src-attr 'unsafe-inline'"
+    return page
 
 
 @router.get("/static/{name}")
