@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import kg
-from api import determinations, operations, policies, problems
+from api import determinations, operations, pages, policies, problems, terms
 from api.settings import Settings
 from api.store import Store
 
@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     problems.install(app)
-    for module in (determinations, policies, operations):  # every router of the service is listed here
+    for module in (determinations, policies, operations, pages, terms):  # every router of the service is listed here
         app.include_router(module.router)
     return app
 
