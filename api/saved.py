@@ -7,15 +7,16 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import yaml
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import kg
 from api import results
+from api.render import render
 from api.sparql import answered, ask, safe
 from api.state import KnowledgeDep
 from api.workers import Question, Value
@@ -181,7 +182,7 @@ async def queries(request: Request, knowledge: KnowledgeDep) -> Response:
     listed = [described(saved, knowledge) for saved in library(knowledge.root).values()]
     media = _welcome(request, ("application/json", "text/html"))
     if media == "text/html":
-        return HTMLResponse(_template("queries.html", queries=listed))
+        return render(request, "saved.html", private=False, queries=listed)
     return JSONResponse({"queries": listed}, headers={"Vary": "Accept"})
 
 
@@ -198,27 +199,25 @@ async def query(name: str, request: Request, knowledge: KnowledgeDep) -> Respons
     format = given.pop("format", None)
     if format is not None and format not in FORMATS:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"`format` is one of {', '.join(FORMATS)}")
-    offers = (*results.OFFERS["select"], "text/html", SPARQL)
-    media = FORMATS[format] if format else _welcome(request, offers)
+    media = FORMATS[format] if format else _welcome(request, (*results.OFFERS["select"], "text/html", SPARQL))
     if media == SPARQL:
-        return PlainTextResponse(found.text, media_type=SPARQL)
-    question = found.asked(given, "text/csv" if media == "text/html" else media, knowledge)
-    answer = await ask(request, question)
-    if media != "text/html":
-        return answered(answer, request, filename=name if format in ("csv", "tsv", "parquet", "xlsx") else None)
-    names, rows = results.read_csv(answer.body)
-    used = {parameter.name: given.get(parameter.name) or parameter.default for parameter in found.parameters}
-    page = _template(
-        "query.html",
-        query=described(found, knowledge),
-        names=names,
-        rows=rows[:ROWS_SHOWN],
-        count=answer.rows,
-        capped=answer.capped,
-        used=used,
-        formats=("csv", "tsv", "json", "parquet", "xlsx"),
-    )
-    return HTMLResponse(page, headers={"Vary": "Accept", "Cache-Control": "no-store"})
+        return Response(found.text, media_type=SPARQL)
+    if media == "text/html":
+        return await _page(request, found, given, knowledge)
+    answer = await ask(request, found.asked(given, media, knowledge))
+    return answered(answer, request, filename=f"{name}.{format}" if format in FILES else None)
+
+
+async def _page(request: Request, saved: Saved, given: dict[str, str], knowledge: kg.Knowledge) -> Response:
+    """Show the rows of a query below a form of its parameters; the form alone while one is still to be given."""
+    used = {parameter.name: given.get(parameter.name) or parameter.default for parameter in saved.parameters}
+    shown: dict[str, Any] = {"names": [], "rows": [], "count": 0, "capped": False}
+    if all(used[parameter.name] for parameter in saved.parameters if parameter.required):
+        answer = await ask(request, saved.asked(given, "text/csv", knowledge))
+        names, rows = results.read_csv(answer.body)
+        shown = {"names": names, "rows": rows[:ROWS_SHOWN], "count": answer.rows, "capped": answer.capped}
+    formats = [(format, f"?{urlencode({**used, 'format': format})}") for format in (*FILES, "json")]
+    return render(request, "answer.html", query=described(saved, knowledge), used=used, formats=formats, **shown)
 
 
 FORMATS = {
@@ -231,6 +230,7 @@ FORMATS = {
     "xlsx": results.XLSX,
     "rq": SPARQL,
 }
+FILES = ("csv", "tsv", "parquet", "xlsx")  # what is opened elsewhere, and so sent as a file
 
 
 def _welcome(request: Request, offers: tuple[str, ...]) -> str:
@@ -239,9 +239,3 @@ def _welcome(request: Request, offers: tuple[str, ...]) -> str:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"accept one of {', '.join(offers)}")
     return media
 
-
-def _template(name: str, **values: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("api"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(name).render(**values)

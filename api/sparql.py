@@ -31,8 +31,9 @@ Fields = list[tuple[str, str]]
 _FAILURES: dict[int | str, dict[str, Any]] = {
     400: {"description": "no query, two queries, or one that is not SPARQL 1.1 or reads from outside"},
     406: {"description": "the answer has none of the formats that are accepted"},
-    413: {"description": "the answer is too large, or the query took too much memory"},
-    503: {"description": "the query was stopped at the time limit, or no worker was free in time"},
+    413: {"description": "the query or its answer is too large"},
+    422: {"description": "the query was stopped at a limit: of time, memory or nesting"},
+    503: {"description": "no worker was free in time"},
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -126,21 +127,15 @@ def answered(answer: Answer, request: Request, filename: str | None = None) -> R
     if answer.capped:
         headers[CAPPED] = f"rows={answer.rows}"
     if filename:
-        suffix = {media: name for name, media in _SUFFIXES.items()}[answer.media]
-        headers["Content-Disposition"] = f'attachment; filename="{filename}.{suffix}"'
+        headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     return Response(answer.body, headers=headers, media_type=answer.media)
-
-
-_SUFFIXES = {"csv": "text/csv", "tsv": results.TSV, "parquet": results.PARQUET, "xlsx": results.XLSX}
 
 
 def safe(encoded: bytes) -> Fields:
     """Decode the fields of a form or an address; what is not UTF-8 is refused, not mended."""
     try:
-        return parse_qsl(
-            encoded.decode("ascii"), keep_blank_values=True, strict_parsing=bool(encoded), errors="strict",
-            max_num_fields=100,
-        )  # fmt: skip
+        text = encoded.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=100)
     except ValueError:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the fields are not form-encoded UTF-8") from None
 

@@ -95,6 +95,7 @@ class Pool:
 
     async def ask(self, question: Question) -> Answer:
         """Answer a query, or raise QueryError; a worker that does not answer in time is killed."""
+        worker = None
         try:
             async with asyncio.timeout(self.limits.seconds) as deadline:
                 worker = await self._free.get()
@@ -107,11 +108,13 @@ class Pool:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise QueryError(HTTPStatus.REQUEST_TIMEOUT, self._too_long()) from None
+            limit = f"{self.limits.seconds:g} s"
+            if worker is None:
+                raise QueryError(HTTPStatus.SERVICE_UNAVAILABLE, f"no worker was free within {limit}") from None
+            raise QueryError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"the query was stopped at the time limit of {limit}; {NARROW}"
+            ) from None
         return _answer(head, body)
-
-    def _too_long(self) -> str:
-        return f"the query was stopped at the time limit of {self.limits.seconds:g} s; narrow it, or add LIMIT"
 
     async def _add(self) -> None:
         worker = await _Worker.started(self.data, self.limits)
@@ -182,7 +185,7 @@ class _Worker:
         except (asyncio.IncompleteReadError, ConnectionError):
             status = await self.process.wait()
             died = DEATHS.get(status, "the query ended the process that ran it")
-            raise QueryError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, died) from None
+            raise QueryError(HTTPStatus.UNPROCESSABLE_ENTITY, died) from None
 
     async def kill(self) -> None:
         """End the process, whatever it does."""
@@ -192,10 +195,11 @@ class _Worker:
         self.stdin.close()
 
 
+NARROW = "narrow it, or add LIMIT"
 DEATHS = {
-    -signal.SIGABRT: "the query was stopped at the memory limit; narrow it, or add LIMIT",
-    MEMORY: "the query was stopped at the memory limit; narrow it, or add LIMIT",
-    -signal.SIGXCPU: "the query was stopped at the limit of processor time; narrow it, or add LIMIT",
+    -signal.SIGABRT: f"the query was stopped at the memory limit; {NARROW}",
+    MEMORY: f"the query was stopped at the memory limit; {NARROW}",
+    -signal.SIGXCPU: f"the query was stopped at the limit of processor time; {NARROW}",
     -signal.SIGSEGV: "the query is nested too deeply to be run",
 }
 
@@ -206,5 +210,5 @@ def _answer(head: Mapping[str, Any], body: bytes) -> Answer:
     if "offers" in head:
         raise QueryError(HTTPStatus.NOT_ACCEPTABLE, f"this query answers as {', '.join(head['offers'])}")
     if "large" in head:
-        raise QueryError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the answer is too large; narrow the query, or add LIMIT")
+        raise QueryError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the answer is too large; narrow the query")
     return Answer(head["media"], body, head["rows"], head.get("capped", False))
