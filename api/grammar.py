@@ -13,7 +13,7 @@ MAX_OPENINGS = 500  # brackets of any kind: nothing is nested deeper than there 
 KINDS = {"SelectQuery": "select", "AskQuery": "ask", "ConstructQuery": "graph", "DescribeQuery": "graph"}
 REFUSED = {
     "ServiceGraphPattern": "SERVICE is refused: a query reads this store only",
-    "DatasetClause": "FROM is refused: name graphs by GRAPH, or by the protocol's default-graph-uri and named-graph-uri",
+    "DatasetClause": "FROM is refused: name graphs by GRAPH, or by default-graph-uri and named-graph-uri",
 }
 
 
@@ -58,13 +58,14 @@ def parse(text: str) -> Parsed:
         if node.name in REFUSED:
             raise RefusedError(REFUSED[node.name])
         if node.name == "PrefixDecl":
-            prefixes[str(node.get("prefix", ""))] = str(node["iri"])
+            prefixes[str(node["prefix"]) if "prefix" in node else ""] = str(node["iri"])
     return Parsed(text, KINDS[tree[1].name], prefixes)
 
 
-def walk(tree: ParseResults) -> "list[CompValue]":
+def walk(tree: ParseResults) -> list[CompValue]:
     """Return every node of a parse tree that has a name in the grammar."""
-    found, left = [], [tree]
+    found: list[CompValue] = []
+    left: list[object] = [tree]
     while left:
         node = left.pop()
         if isinstance(node, CompValue):

@@ -1,38 +1,29 @@
-"""The graphs that queries see: knowledge in the default graph, each claim and each determination under its own name."""
+"""An index that no service owns: determinations of this moment, laid out as a service lays out its own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyoxigraph as ox
 
 import kg
+from api.index import Local, Named, knowledge_triples
 from kg.graph import serialize
 from kg.rdf import determination_iri, to_triples
 from kg.terms import Triple
 
 
-def knowledge_quads(knowledge: kg.Knowledge) -> Iterator[ox.Quad]:
-    """Yield ontology, shapes and policies."""
-    return _quads(knowledge.graph, ox.DefaultGraph())
-
-
-def determination_quads(determination: kg.Determination) -> Iterator[ox.Quad]:
-    """Yield a claim and its determination, each in the graph that has its name."""
-    yield from _quads(determination.claim.facts, ox.NamedNode(determination.claim.iri))
-    yield from _quads(to_triples(determination), ox.NamedNode(determination_iri(determination)))
-
-
 def write_index(data: Path, knowledge: kg.Knowledge, determinations: Iterable[kg.Determination]) -> None:
-    """Write an index that no service owns: determinations of this moment, for queries that are asked now."""
-    store = ox.Store(str(data / "index"))
-    store.bulk_extend(knowledge_quads(knowledge))
+    """Write knowledge, claims and determinations into a data directory, for queries only."""
+    index = Local(data / "index")
+    mark = index.begin(list(knowledge_triples(knowledge)), knowledge.hash)
+    graphs: dict[str, Named] = {}
     for determination in determinations:
-        store.extend(determination_quads(determination))
-    store.flush()
+        graphs[determination.claim.iri] = _named(determination.claim.iri, determination.claim.facts)
+        name = determination_iri(determination)
+        graphs[name] = _named(name, to_triples(determination))
+    index.write(list(graphs.values()), mark)
     (data / "version").write_text("1")
 
 
-def _quads(triples: Iterable[Triple], graph: ox.NamedNode | ox.DefaultGraph) -> Iterator[ox.Quad]:
-    text = serialize(triples, ox.RdfFormat.N_TRIPLES, {})
-    for quad in ox.parse(text, format=ox.RdfFormat.N_TRIPLES):
-        yield ox.Quad(quad.subject, quad.predicate, quad.object, graph)
+def _named(name: str, triples: Iterable[Triple]) -> Named:
+    return Named(name, serialize(triples, ox.RdfFormat.N_TRIPLES, {}).encode())

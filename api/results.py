@@ -70,7 +70,8 @@ def write_table(table: Table, media: str) -> bytes:
         return _xlsx(table)
     if media == TSV:
         return _tsv(table)
-    return bytes(ox.parse_query_results(_tsv(table), format=ox.QueryResultsFormat.TSV).serialize(format=RESULTS[media]))
+    found = ox.parse_query_results(_tsv(table), format=ox.QueryResultsFormat.TSV)
+    return found.serialize(format=RESULTS[media]) or b""
 
 
 def write_graph(triples: Iterable[ox.Triple], media: str, prefixes: Mapping[str, str]) -> bytes:

@@ -89,7 +89,7 @@ def answer(request: Mapping[str, Any], store: ox.Store) -> tuple[dict[str, Any],
         with no_new_files():
             found = ask(parsed.text, request, store)
             if isinstance(found, ox.QueryBoolean):
-                return {"media": media, "rows": 1}, bytes(found.serialize(format=results.RESULTS[media]))
+                return {"media": media, "rows": 1}, found.serialize(format=results.RESULTS[media]) or b""
             rows = list(islice(found, limit + 1))
     except (SyntaxError, ValueError, RuntimeError) as error:
         position = "" if isinstance(error, RuntimeError) else f": {str(error).partition(': ')[0]}"
@@ -103,9 +103,11 @@ def answer(request: Mapping[str, Any], store: ox.Store) -> tuple[dict[str, Any],
 
 def ask(text: str, request: Mapping[str, Any], store: ox.Store) -> Any:
     """Run a query; where no graphs are named, it sees all of them as one, and each under its name."""
-    values = {ox.Variable(name): _term(value) for name, value in request.get("values", {}).items()}
-    default = [ox.NamedNode(iri) for iri in request.get("default", ())]
-    named = [ox.NamedNode(iri) for iri in request.get("named", ())]
+    values: dict[ox.Variable, Any] = {
+        ox.Variable(name): _term(value) for name, value in request.get("values", {}).items()
+    }
+    default: list[Any] = [ox.NamedNode(iri) for iri in request.get("default", ())]
+    named: list[Any] = [ox.NamedNode(iri) for iri in request.get("named", ())]
     if default or named:
         return store.query(text, default_graph=default, named_graphs=named, substitutions=values)
     return store.query(text, use_default_graph_as_union=True, substitutions=values)

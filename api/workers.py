@@ -138,7 +138,8 @@ class Pool:
 
 class _Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin and process.stdout
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a worker is spoken to through pipes")
         self.process, self.stdin, self.stdout = process, process.stdin, process.stdout
 
     @classmethod

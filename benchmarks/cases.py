@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ CASES = Path(__file__).resolve().parent.parent / "tests" / "cases"
 
 
 def documents(knowledge: kg.Knowledge) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield claim documents, each with a policy to judge it under: a worked claim under every policy, then each
-    case of a policy under its own, except those of the policy that has most.
+    """Yield claim documents, each with a policy to judge it under.
+
+    A worked claim is judged under every policy; the case of a policy under its own, except where there are most.
     """
     for path in sorted(CASES.glob("*.json")):
         document = json.loads(path.read_text())["claim"]
@@ -35,8 +35,3 @@ def determinations(knowledge: kg.Knowledge) -> Iterator[kg.Determination]:
             yield kg.determine(claim, knowledge, policy)
         except kg.ClaimError:  # a case of a faulty claim, or one that no edition of the policy is in force for
             continue
-
-
-def renamed(document: dict[str, Any], copies: Iterator[int] | None = None) -> dict[str, Any]:
-    """Return the same claim under another identifier."""
-    return {**document, "id": f"{document['id']} {next(copies or count())}"}
