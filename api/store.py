@@ -8,13 +8,12 @@ An entry is acknowledged when it is on disk; entries that wait together are writ
 import fcntl
 import hashlib
 import hmac
-import json
 import os
 import queue
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 import zstandard
 
 import kg
@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS entry (
     made TEXT NOT NULL,
     replay TEXT NOT NULL,    -- hash of actor and idempotency key, or empty
     request TEXT NOT NULL,   -- hash of what was sent with that key
+    summary TEXT NOT NULL,   -- of a determination, for lists
     claim BLOB NOT NULL,
     body BLOB NOT NULL,
     hash BLOB NOT NULL
@@ -55,7 +56,7 @@ CREATE TRIGGER IF NOT EXISTS entry_stays BEFORE UPDATE ON entry
 CREATE TRIGGER IF NOT EXISTS entry_remains BEFORE DELETE ON entry
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 """
-COLUMNS = "seq, kind, id, actor, made, replay, request, claim, body, hash"
+COLUMNS = "seq, kind, id, actor, made, replay, request, summary, claim, body, hash"
 
 
 class StoreError(kg.CoverpathError):
@@ -64,6 +65,11 @@ class StoreError(kg.CoverpathError):
 
 class ReplayError(kg.CoverpathError):
     """An idempotency key came again with another request."""
+
+
+def new_id() -> str:
+    """Return a name that says nothing of what it names."""
+    return secrets.token_hex(16)
 
 
 def now() -> str:
@@ -78,10 +84,11 @@ class Draft:
     kind: str
     body: bytes
     claim: bytes = b""
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    id: str = field(default_factory=new_id)
     actor: str = ""
     replay: str = ""
     request: str = ""
+    summary: str = ""
     made: str = field(default_factory=now)
 
 
@@ -95,6 +102,7 @@ class Entry(NamedTuple):
     made: str
     replay: str
     request: str
+    summary: str
     claim: bytes
     body: bytes
     hash: bytes
@@ -126,6 +134,12 @@ class Stored:
     def determination(self) -> str:
         """Return the determination as JSON, byte for byte as it was answered."""
         return unpack(self.entry.body).decode()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Return what a list shows of it."""
+        value: dict[str, Any] = orjson.loads(self.entry.summary)
+        return {"id": self.id, "made": self.made, **value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +219,12 @@ class Store:
         With the idempotency key of an earlier one, that is returned; raises ReplayError where it was of another claim.
         """
         document = convert(claim, determination.knowledge, "json").encode()
-        body = compact(determination.to_dict())
+        value = determination.to_dict()
         replay, request = replay_of("", idempotency_key or "", document + determination.posture.encode())
-        draft = Draft(DETERMINATION, pack(body), pack(document), replay=replay, request=request)
+        summary = summary_of(value)
+        draft = Draft(
+            DETERMINATION, pack(compact(value)), pack(document), replay=replay, request=request, summary=summary
+        )
         return self.submit(draft).result()
 
     def review(
@@ -220,7 +237,7 @@ class Store:
         stored = self.get(id)
         if stored is None:
             raise LookupError("no determination has this identifier")
-        if line not in [item["line"] for item in json.loads(stored.determination)["lines"]]:
+        if line not in [item["line"] for item in orjson.loads(stored.determination)["lines"]]:
             raise LookupError("the determination has no such line")
         value = {"line": line, "reviewer": reviewer, "decision": decision, "reason": reason, "posture": posture}
         written = self.submit(Draft(REVIEW, pack(compact(value)), id=id, actor=actor)).result()
@@ -246,7 +263,7 @@ class Store:
                 answer: Stored | Exception | None = _replayed(connection, draft) if draft.replay else None
                 if answer is None:
                     entry = self._entry(head, draft)
-                    connection.execute(f"INSERT INTO entry ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)", entry)
+                    connection.execute(f"INSERT INTO entry ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", entry)
                     head, answer = Head(entry.seq, entry.hash), Stored(entry)
                 answers.append(answer)
             connection.execute("COMMIT")
@@ -262,8 +279,8 @@ class Store:
                 future.set_result(answer)
 
     def _entry(self, head: Head, draft: Draft) -> Entry:
-        fields = (draft.kind, draft.id, draft.actor, draft.made, draft.replay, draft.request, draft.claim, draft.body)
-        entry = Entry(head.seq + 1, *fields, hash=b"")
+        told = (draft.kind, draft.id, draft.actor, draft.made, draft.replay, draft.request, draft.summary)
+        entry = Entry(head.seq + 1, *told, draft.claim, draft.body, b"")
         return entry._replace(hash=self._hash(head.hash, entry))
 
     def _hash(self, before: bytes, entry: Entry) -> bytes:
@@ -376,7 +393,14 @@ class Store:
 
 def compact(value: Any) -> bytes:
     """Write JSON as the service sends and stores it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(value)
+
+
+def summary_of(determination: Mapping[str, Any]) -> str:
+    """Return what a list shows of a determination, as JSON."""
+    shown = {name: determination[name] for name in ("claim", "policy", "serviceDate", "posture", "decision")}
+    lines = [{name: line[name] for name in ("line", "code", "decision")} for line in determination["lines"]]
+    return compact({**shown, "lines": lines, "knowledge": determination["knowledge"]}).decode()
 
 
 def pack(data: bytes) -> bytes:
@@ -398,7 +422,7 @@ def replay_of(actor: str, key: str, request: bytes) -> tuple[str, str]:
 
 def review_of(entry: Entry) -> Review:
     """Return the review that an entry of the journal holds."""
-    value = json.loads(unpack(entry.body))
+    value = orjson.loads(unpack(entry.body))
     return Review(determination=entry.id, made=entry.made, **value)
 
 

@@ -1,0 +1,248 @@
+"""The engine behind the service: processes that determine one claim at a time, each with limits of time and memory.
+
+A claim that is slow, or that brings a parser down, takes its process with it and nothing else; another takes the place.
+Run as a module this is such a process: jobs on standard input, answers on standard output, both as frames of parts.
+"""
+
+import asyncio
+import resource
+import struct
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any, BinaryIO
+
+import orjson
+
+import kg
+from kg.errors import Fault
+
+MEMORY = 1 << 30
+WAITING = 200  # jobs for each process; those that come on top are sent away
+COUNT = struct.Struct(">I")
+
+JSON, JSONLD, TURTLE, HTML = "application/json", "application/ld+json", "text/turtle", "text/html"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claim as it was sent, and what to make of it; `id` names a determination that is shown again."""
+
+    body: bytes
+    format: str = "json"
+    policy: str | None = None
+    posture: str = "advisory"
+    media: str = JSON
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A determination: as it was asked for, and as the journal keeps it (`claim` and `kept` are compressed)."""
+
+    id: str
+    summary: str
+    content: bytes
+    claim: bytes
+    kept: bytes
+
+
+class EngineError(kg.CoverpathError):
+    """No determination was made, and the claim is not known to be at fault."""
+
+
+class BusyError(EngineError):
+    """More claims wait than can be determined in time."""
+
+
+class LimitError(EngineError):
+    """A claim took more time or memory than one determination may."""
+
+
+class Engine:
+    """A few processes that determine; the process that serves HTTP only passes bytes on."""
+
+    def __init__(self, size: int, deadline: float) -> None:
+        self.size = size
+        self.deadline = deadline
+        self.waiting = 0
+        self.replaced = 0
+        self._idle: asyncio.Queue[_Process] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start the processes; the first one is ready on return."""
+        starting = [asyncio.create_task(self._add()) for _ in range(self.size)]
+        done, rest = await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
+        self._keep(*rest)
+        for task in done:
+            task.result()
+
+    async def close(self) -> None:
+        """End the processes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._idle.empty():
+            await self._idle.get_nowait().end()
+
+    async def determine(self, job: Job) -> Answer:
+        """Determine a claim.
+
+        Raises ClaimError where the claim is at fault, LimitError where it takes too long or too much memory.
+        """
+        if self.waiting >= WAITING * self.size:
+            raise BusyError("too many claims wait; send this one again later")
+        self.waiting += 1
+        try:
+            process = await asyncio.wait_for(self._idle.get(), self.deadline)
+        except TimeoutError:
+            raise BusyError("too many claims wait; send this one again later") from None
+        finally:
+            self.waiting -= 1
+        try:
+            parts = await asyncio.wait_for(process.ask(_job_parts(job)), self.deadline)
+        except BaseException as error:  # also where the request was given up: what the process still says is not ours
+            process.kill()
+            self.replaced += 1
+            self._keep(asyncio.create_task(self._add()))
+            if isinstance(error, TimeoutError | asyncio.IncompleteReadError | ConnectionError):
+                raise LimitError("the claim takes more than one determination may; nothing was determined") from None
+            raise
+        self._idle.put_nowait(process)
+        return _answer(parts)
+
+    async def _add(self) -> None:
+        process = _Process(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "api.engine"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,  # what a traceback may repeat of a claim
+            )
+        )
+        try:
+            await process.ready()
+        except BaseException:
+            await process.end()
+            raise
+        self._idle.put_nowait(process)
+
+    def _keep(self, *tasks: "asyncio.Task[None]") -> None:
+        for task in tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+
+class _Process:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin
+        assert process.stdout
+        self._process, self._in, self._out = process, process.stdin, process.stdout
+
+    async def ready(self) -> None:
+        """Wait until the knowledge is read."""
+        try:
+            await self._read()
+        except asyncio.IncompleteReadError:
+            raise EngineError("a process that determines could not start") from None
+
+    async def ask(self, parts: Sequence[bytes]) -> list[bytes]:
+        """Send a job and wait for its answer."""
+        self._in.write(_frame(parts))
+        await self._in.drain()
+        return await self._read()
+
+    async def _read(self) -> list[bytes]:
+        (count,) = COUNT.unpack(await self._out.readexactly(COUNT.size))
+        sizes = struct.unpack(f">{count}I", await self._out.readexactly(4 * count))
+        return [await self._out.readexactly(size) for size in sizes]
+
+    def kill(self) -> None:
+        """End the process in the middle of a job."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def end(self) -> None:
+        """End an idle process."""
+        self.kill()
+        await self._process.wait()
+
+
+def _frame(parts: Sequence[bytes]) -> bytes:
+    return b"".join((struct.pack(f">{len(parts) + 1}I", len(parts), *map(len, parts)), *parts))
+
+
+def _job_parts(job: Job) -> list[bytes]:
+    return [orjson.dumps(asdict(replace(job, body=b"")), default=lambda _: None), job.body]
+
+
+def _answer(parts: Sequence[bytes]) -> Answer:
+    head = orjson.loads(parts[0])
+    if "faults" in head:
+        raise kg.ClaimError((Fault(*fault) for fault in head["faults"]), head["claim"])
+    if "failed" in head:
+        raise EngineError(head["failed"])
+    return Answer(head["id"], head["summary"], *parts[1:])
+
+
+# In the process
+
+
+def answer(job: Job, knowledge: kg.Knowledge) -> Answer:
+    """Determine a claim and write the determination, as asked for and as the journal keeps it."""
+    from api.store import new_id, pack, summary_of
+    from kg.convert import convert
+    from kg.html import page
+
+    claim = kg.parse_claim(job.body, job.format, knowledge)
+    determination = kg.determine(claim, knowledge, job.policy, job.posture)
+    id = job.id or new_id()
+    value = determination.to_dict()
+    whole = orjson.dumps(value)
+    content = whole
+    if job.media == HTML:
+        content = page([value]).encode()
+    elif job.media != JSON:
+        from api.index import triples_of
+
+        content = triples_of(determination, id, job.media)
+    return Answer(id, summary_of(value), content, pack(convert(claim, knowledge, "json").encode()), pack(whole))
+
+
+def _told(job: Job, knowledge: kg.Knowledge) -> list[bytes]:
+    try:
+        made = answer(job, knowledge)
+    except kg.ClaimError as error:
+        return [orjson.dumps({"faults": [list(fault) for fault in error.faults], "claim": error.claim})]
+    except MemoryError:
+        raise
+    except Exception as error:  # a fault of ours: told by kind and place, since its words may repeat the claim
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return [orjson.dumps({"failed": f"{type(error).__name__} in {place.name}, line {place.lineno}"})]
+    return [orjson.dumps({"id": made.id, "summary": made.summary}), made.content, made.claim, made.kept]
+
+
+def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
+    knowledge = kg.load_knowledge()
+    _say(answers, [b"ready"])
+    while head := jobs.read(COUNT.size):
+        (count,) = COUNT.unpack(head)
+        sizes = struct.unpack(f">{count}I", jobs.read(4 * count))
+        options, body = (jobs.read(size) for size in sizes)
+        fields: dict[str, Any] = orjson.loads(options)
+        _say(answers, _told(Job(**{**fields, "body": body}), knowledge))
+
+
+def _say(answers: BinaryIO, parts: Sequence[bytes]) -> None:
+    answers.write(_frame(parts))
+    answers.flush()
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(MemoryError, KeyboardInterrupt, BrokenPipeError):
+        _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,433 @@
+"""The RDF index: what the journal holds, for SPARQL. It can always be made again from the journal.
+
+Ontology, shapes and policies are in the default graph; each claim, each determination and each review is a named graph.
+One process owns the index and follows the journal; readers open it read-only, anew when the file `version` changes.
+Run as a module this is that process. It ends when its standard input does.
+"""
+
+import contextlib
+import fcntl
+import gc
+import os
+import select
+import shutil
+import sqlite3
+import sys
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import orjson
+import pyoxigraph as ox
+
+import kg
+from api.store import DETERMINATION, REVIEW, Entry, Store, StoreError, pack, review_of, unpack
+from kg.graph import serialize
+from kg.rdf import DETERMINATIONS, determination_iri, to_triples
+from kg.terms import COV, PREFIXES, PROV, RDFS, TYPE, XSD, Literal, Triple
+
+FORMATS = {
+    "application/ld+json": ox.RdfFormat.JSON_LD,
+    "text/turtle": ox.RdfFormat.TURTLE,
+    "application/n-triples": ox.RdfFormat.N_TRIPLES,
+}
+PAUSE = 0.1  # seconds between two looks at the journal
+BATCH = 32
+FEW = 8  # determinations; more are written faster past the log of the index
+MARK = ox.NamedNode("https://w3id.org/coverpath/index")
+MATERIALISED = (
+    f"INSERT {{ ?a <{RDFS}subClassOf> ?c }} WHERE {{ ?a <{RDFS}subClassOf>+ ?c FILTER(isIRI(?a) && isIRI(?c)) }}",
+    f"INSERT {{ ?s ?q ?o }} WHERE {{ ?p <{RDFS}subPropertyOf>+ ?q . ?s ?p ?o }}",
+    f"INSERT {{ ?s a ?c }} WHERE {{ ?s a/<{RDFS}subClassOf>+ ?c FILTER(isIRI(?c)) }}",
+)
+
+
+def triples_of(determination: kg.Determination, id: str, media: str, made: str = "") -> bytes:
+    """Write a determination as RDF under the name that the store gave it."""
+    name = determination_iri(determination).removeprefix(DETERMINATIONS)
+    triples: list[Triple] = list(to_triples(determination))
+    if made:
+        triples.append((DETERMINATIONS + name, PROV + "generatedAtTime", Literal(made, XSD + "dateTime")))
+    prefixes = {**PREFIXES, "determination": DETERMINATIONS}
+    return serialize(triples, FORMATS[media], prefixes).replace(name, id).encode()
+
+
+class Mark(NamedTuple):
+    """How far an index has come: entry and hash of the journal, triples in all, knowledge in the default graph."""
+
+    seq: int = 0
+    hash: str = ""
+    triples: int = 0
+    knowledge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A named graph as it shall be."""
+
+    name: str
+    triples: bytes  # N-Triples
+
+
+class Sink(Protocol):
+    """Where an index is: a folder, or a server."""
+
+    def mark(self) -> Mark:
+        """Return how far it has come."""
+
+    def begin(self, triples: Sequence[Triple], knowledge: str) -> Mark:
+        """Put knowledge into an empty index."""
+
+    def write(self, graphs: Sequence[Named], mark: Mark) -> Mark:
+        """Put named graphs in place of those of their names, and move the mark."""
+
+    def clear(self) -> None:
+        """Empty it."""
+
+
+class Index:
+    """Follows a journal into a sink. Only the owner of the data directory's lock may have one."""
+
+    def __init__(self, store: Store, knowledge: kg.Knowledge, address: str = "") -> None:
+        self.store, self.knowledge = store, knowledge
+        self._lock = (store.data / "index.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise StoreError("another process owns the index\nhelp: stop the service first") from None
+        self.sink: Sink = Remote(address, store.data) if address else Local(store.data / "index")
+        self._archive = Archive(store.data / "archive.sqlite")
+        self._version = store.data / "version"
+        self._mark = self._opened()
+        self._publish()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._archive.close()
+        del self.sink
+        gc.collect()  # the folder is locked until pyoxigraph's object is gone
+        self._lock.close()
+
+    def step(self) -> int:
+        """Bring the next entries of the journal into the index, and return how many those were."""
+        entries = self.store.since(self._mark.seq, BATCH)
+        if entries:
+            graphs = [graph for entry in entries for graph in self._graphs(entry)]
+            last = entries[-1]
+            mark = self._mark._replace(seq=last.seq, hash=last.hash.hex())
+            self._mark = self.sink.write(list({graph.name: graph for graph in graphs}.values()), mark)
+            self._publish()
+        return len(entries)
+
+    def rebuild(self) -> None:
+        """Empty the index; the steps that follow fill it from the journal."""
+        self.sink.clear()
+        self._mark = self.sink.begin(list(knowledge_triples(self.knowledge)), self.knowledge.hash)
+        self._publish()
+
+    def faults(self) -> Iterator[str]:
+        """Yield where the index is not what the journal says: each named graph is compared."""
+        if not isinstance(self.sink, Local):
+            return
+        expected: dict[str, Named] = {}
+        for entry in _all(self.store, self._mark.seq):
+            expected |= {graph.name: graph for graph in self._graphs(entry)}
+        for name in sorted(self.sink.names() ^ set(expected)):
+            yield f"index: the graph <{name}> is {'missing' if name in expected else 'not in the journal'}"
+        for graph in expected.values():
+            same = ox.Store()  # writes numbers and times as the index does
+            same.bulk_load(graph.triples, format=ox.RdfFormat.N_TRIPLES)
+            if self.sink.triples(graph.name) != _sorted(quad.triple for quad in same):
+                yield f"index: the graph <{graph.name}> is not what the journal says"
+
+    def _opened(self) -> Mark:
+        try:
+            mark = self.sink.mark()
+        except (OSError, ValueError):
+            mark = Mark(seq=-1)
+        known = self.store.since(mark.seq - 1, 1) if mark.seq > 0 else []
+        sound = mark.seq == 0 or (known and known[0].hash.hex() == mark.hash)
+        if sound and mark.knowledge == self.knowledge.hash:
+            return mark
+        self.sink.clear()
+        return self.sink.begin(list(knowledge_triples(self.knowledge)), self.knowledge.hash)
+
+    def _publish(self) -> None:
+        """Tell readers that there is something new."""
+        try:
+            before = int(self._version.read_text())
+        except (OSError, ValueError):
+            before = 0
+        part = self._version.with_name("version.part")
+        part.write_text(f"{before + 1}\n")
+        part.replace(self._version)
+
+    def _graphs(self, entry: Entry) -> Iterator[Named]:
+        if entry.kind == DETERMINATION:
+            yield from self._determination(entry)
+        elif entry.kind == REVIEW:
+            review = review_of(entry)
+            name = f"{DETERMINATIONS}{entry.id}/reviews/{entry.seq}"
+            stored = self.store.get(entry.id)
+            posture = review.posture or (stored.summary["posture"] if stored else "")
+            triples: list[Triple] = [
+                (name, TYPE, COV + "Review"),
+                (name, COV + "ofLineDecision", f"{DETERMINATIONS}{entry.id}#line-{review.line}-{posture}"),
+                (name, COV + "reviewer", Literal(review.reviewer)),
+                (name, COV + "decision", self.knowledge.named("Decision")[review.decision]),
+                (name, COV + "reason", Literal(review.reason)),
+                (name, PROV + "generatedAtTime", Literal(review.made, XSD + "dateTime")),
+            ]
+            yield Named(name, _text(triples))
+
+    def _determination(self, entry: Entry) -> Iterator[Named]:
+        """Yield claim and determination, told by the knowledge that the determination was made with.
+
+        What knowledge of another day made is kept in the archive, since no other can make it again.
+        """
+        kept = self._archive.get(entry.seq)
+        if kept is None:
+            value = orjson.loads(unpack(entry.body))
+            if value["knowledge"] != self.knowledge.hash:
+                return  # `coverpath store check` tells
+            claim = kg.parse_claim(unpack(entry.claim), "json", self.knowledge)
+            determination = kg.determine(claim, self.knowledge, value["policy"]["id"], value["posture"])
+            name = DETERMINATIONS + entry.id
+            kept = (
+                Named(claim.iri, _text(claim.facts)),
+                Named(
+                    DETERMINATIONS + entry.id, triples_of(determination, entry.id, "application/n-triples", entry.made)
+                ),
+            )
+            self._archive.put(entry.seq, *kept)
+        yield from kept
+
+
+def knowledge_triples(knowledge: kg.Knowledge) -> Iterator[Triple]:
+    """Yield ontology, shapes and policies, and to which policy each criterion belongs."""
+    yield from knowledge.graph
+    for document in (*knowledge.policies.values(), *knowledge.guidelines):
+        for iri in knowledge.criteria_of(document):
+            yield iri, COV + "ofPolicy", document.iri
+
+
+class Local:
+    """An index in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._store: ox.Store | None = None
+
+    @property
+    def store(self) -> ox.Store:
+        """Return the open store."""
+        if self._store is None:
+            self._store = ox.Store(str(self.path))
+        return self._store
+
+    def mark(self) -> Mark:
+        """Return how far it has come; one that lost triples has come nowhere."""
+        found = [quad.object for quad in self.store.quads_for_pattern(None, None, None, MARK)]
+        marks = [Mark(*orjson.loads(term.value)) for term in found if isinstance(term, ox.Literal)]
+        if not marks:
+            return Mark()
+        newest = max(marks)
+        if len(self.store) - len(marks) != newest.triples:
+            raise ValueError("the index does not hold what it should")
+        return newest
+
+    def begin(self, triples: Sequence[Triple], knowledge: str) -> Mark:
+        """Put knowledge into an empty index."""
+        self.store.bulk_load(_text(triples), format=ox.RdfFormat.N_TRIPLES)
+        for update in MATERIALISED:
+            self.store.update(update)
+        mark = Mark(triples=len(self.store), knowledge=knowledge)
+        self._move(mark)
+        self.store.flush()
+        return mark
+
+    def write(self, graphs: Sequence[Named], mark: Mark) -> Mark:
+        """Put named graphs in place of those of their names; a reader sees all of a batch or nothing of it."""
+        count = mark.triples
+        quads: list[ox.Quad] = []
+        for graph in graphs:
+            name = ox.NamedNode(graph.name)
+            old = list(self.store.quads_for_pattern(None, None, None, name))
+            new = {
+                ox.Quad(t.subject, t.predicate, t.object, name)
+                for t in ox.parse(graph.triples, format=ox.RdfFormat.N_TRIPLES)
+            }
+            count += len(new) - len(old)
+            if old:
+                self.store.remove_graph(name)
+            quads += new
+        mark = mark._replace(triples=count)
+        before = list(self.store.quads_for_pattern(None, None, None, MARK))
+        quads.append(_mark_quad(mark))
+        (self.store.extend if len(graphs) <= 2 * FEW else self.store.bulk_extend)(quads)
+        for quad in before:
+            self.store.remove(quad)
+        self.store.flush()
+        return mark
+
+    def clear(self) -> None:
+        """Empty it, whatever state its files are in."""
+        self._store = None
+        gc.collect()
+        with contextlib.suppress(FileNotFoundError):
+            old = self.path.with_name("index.old")
+            shutil.rmtree(old, ignore_errors=True)
+            self.path.rename(old)  # readers that have it open go on reading
+            shutil.rmtree(old)
+
+    def names(self) -> set[str]:
+        """Return the names of the graphs that come from the journal."""
+        return {graph.value for graph in self.store.named_graphs() if graph != MARK}
+
+    def triples(self, name: str) -> list[str]:
+        """Return the triples of a graph, sorted."""
+        return _sorted(quad.triple for quad in self.store.quads_for_pattern(None, None, None, ox.NamedNode(name)))
+
+    def _move(self, mark: Mark) -> None:
+        self.store.add(_mark_quad(mark))
+
+
+class Remote:
+    """An index on a server of SPARQL 1.1 Update; how far it has come stands in the data directory.
+
+    The server must be given a dataset of its own: what else is in its default graph is removed.
+    """
+
+    def __init__(self, address: str, data: Path) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise StoreError("the store is not an http address\nhelp: give the server's address for SPARQL Update")
+        host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+        self.address = urlunsplit(parts._replace(netloc=host))
+        self._path = data / "pushed.json"
+        self._headers = {"Content-Type": "application/sparql-update"}
+        if parts.username:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            self._headers["Authorization"] = f"Basic {b64encode(user).decode()}"
+
+    def mark(self) -> Mark:
+        """Return how far it has come."""
+        try:
+            address, *mark = orjson.loads(self._path.read_bytes())
+        except FileNotFoundError:
+            return Mark()
+        return Mark(*mark) if address == self.address else Mark()
+
+    def begin(self, triples: Sequence[Triple], knowledge: str) -> Mark:
+        """Put knowledge into an empty index."""
+        self._update("INSERT DATA {\n", _text(triples).decode(), "}", *(f" ;\n{text}" for text in MATERIALISED))
+        return self._moved(Mark(knowledge=knowledge))
+
+    def write(self, graphs: Sequence[Named], mark: Mark) -> Mark:
+        """Put named graphs in place of those of their names, in one request."""
+        drops = (f"DROP SILENT GRAPH <{graph.name}> ;\n" for graph in graphs)
+        inserts = (f"GRAPH <{graph.name}> {{\n{graph.triples.decode()}}}\n" for graph in graphs)
+        if graphs:
+            self._update(*drops, "INSERT DATA {\n", *inserts, "}")
+        return self._moved(mark)
+
+    def clear(self) -> None:
+        """Empty it."""
+        self._path.unlink(missing_ok=True)
+        self._update("DROP ALL")
+
+    def _update(self, *parts: str) -> None:
+        request = urllib.request.Request(self.address, "".join(parts).encode(), self._headers, method="POST")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            answer.read()
+
+    def _moved(self, mark: Mark) -> Mark:
+        part = self._path.with_suffix(".part")
+        part.write_bytes(orjson.dumps([self.address, *mark]))
+        part.replace(self._path)
+        return mark
+
+
+class Archive:
+    """Claims and determinations as triples, for when other knowledge is in force; derived, like the index."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS graphs (seq INTEGER PRIMARY KEY, claim TEXT NOT NULL, facts BLOB NOT NULL,"
+            " determination TEXT NOT NULL, triples BLOB NOT NULL) STRICT"
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def get(self, seq: int) -> tuple[Named, Named] | None:
+        """Return claim and determination of an entry, if they are kept."""
+        row = self._connection.execute("SELECT * FROM graphs WHERE seq = ?", (seq,)).fetchone()
+        return (Named(row[1], unpack(row[2])), Named(row[3], unpack(row[4]))) if row else None
+
+    def put(self, seq: int, claim: Named, determination: Named) -> None:
+        """Keep claim and determination of an entry."""
+        row = (seq, claim.name, pack(claim.triples), determination.name, pack(determination.triples))
+        self._connection.execute("INSERT OR REPLACE INTO graphs VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _text(triples: Iterable[Triple]) -> bytes:
+    return serialize(triples, ox.RdfFormat.N_TRIPLES, {}).encode()
+
+
+def _sorted(triples: Iterable[Any]) -> list[str]:
+    return sorted({f"{t.subject} {t.predicate} {t.object}" for t in triples})
+
+
+def _mark_quad(mark: Mark) -> ox.Quad:
+    return ox.Quad(MARK, MARK, ox.Literal(orjson.dumps(list(mark)).decode()), MARK)
+
+
+def _all(store: Store, until: int) -> Iterator[Entry]:
+    seq = 0
+    while seq < until and (entries := store.since(seq)):
+        yield from (entry for entry in entries if entry.seq <= until)
+        seq = entries[-1].seq
+
+
+def follow(index: Index, quit: int) -> None:
+    """Follow the journal until there is something to read, or the end of it, on the descriptor `quit`."""
+    wait = 0.0
+    while not select.select([quit], [], [], wait)[0]:
+        try:
+            wait = 0.0 if index.step() else PAUSE
+        except urllib.error.URLError as error:  # the server is away: try again, and lose nothing
+            print(f"index: the server cannot be reached: {type(error).__name__}", file=sys.stderr)
+            wait = 5.0
+
+
+def main() -> None:
+    """Own the index of a data directory: `python -m api.index FOLDER [ADDRESS]`."""
+    os.nice(10)  # answers go first
+    folder, address = Path(sys.argv[1]), (sys.argv[2:] or [""])[0]
+    store = Store(folder)
+    while True:
+        try:
+            index = Index(store, kg.load_knowledge(), address)
+        except urllib.error.URLError:
+            time.sleep(5)
+            continue
+        break
+    with contextlib.closing(store), contextlib.closing(index):
+        follow(index, sys.stdin.fileno())
+        while index.step():  # what was acknowledged before the end
+            pass
+
+
+if __name__ == "__main__":
+    main()
