@@ -1,14 +1,22 @@
 """The web service: what the engine does, over HTTP."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 import kg
-from api import determinations, operations, pages, policies, problems, terms
+from api import determinations, operations, pages, policies, problems, saved, sparql, terms
+from api.access import Keys
+from api.engine import Engine
+from api.guard import Guard
+from api.metrics import Metrics
 from api.settings import Settings
 from api.store import Store
+from api.workers import Pool
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -16,21 +24,77 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.knowledge = kg.load_knowledge()  # bad knowledge stops the start
-        app.state.store = Store(settings.data)
+        state = app.state
+        state.knowledge = kg.load_knowledge()  # bad knowledge stops the start
+        state.store = Store(settings.data)
+        state.keys = Keys(state.store)
+        state.engine = Engine(settings.workers, settings.deadline)
+        state.queries = Pool(settings.data)
         try:
-            yield
+            await state.engine.start()
+            async with indexing(settings), asking(state.queries):
+                yield
         finally:
-            app.state.store.close()
+            await state.engine.close()
+            state.store.close()
 
     app = FastAPI(
         title="Coverpath", summary="Decides claims line by line, with the path of each decision.", lifespan=lifespan
     )
     app.state.settings = settings
+    app.state.metrics = Metrics()
     problems.install(app)
-    for module in (determinations, policies, operations, pages, terms):  # every router of the service is listed here
+    # Every router of the service is listed here.
+    for module in (determinations, policies, sparql, saved, operations, pages, terms):
         app.include_router(module.router)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_headers=["Authorization", "Accept"])
+    app.add_middleware(Guard, settings=settings)
     return app
+
+
+@asynccontextmanager
+async def indexing(settings: Settings) -> AsyncIterator[None]:
+    """Run the process that owns the index; one that dies is replaced, and goes on where the index stands."""
+
+    async def run() -> None:
+        command = (sys.executable, "-m", "api.index", str(settings.data.absolute()), settings.store)
+        while True:
+            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+            try:
+                await process.wait()
+            except asyncio.CancelledError:
+                if process.stdin:
+                    process.stdin.close()  # by this it knows
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), 10)
+                raise
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def asking(pool: Pool) -> AsyncIterator[None]:
+    """Run the workers that answer queries; they start when there is an index to read."""
+
+    async def start() -> None:
+        while not (pool.data / "version").exists():
+            await asyncio.sleep(0.05)
+        await pool.start()
+
+    task = asyncio.create_task(start())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await pool.stop()
 
 
 def app() -> FastAPI:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from typing import Any, BinaryIO
 
 import orjson
@@ -36,6 +37,7 @@ class Job:
     posture: str = "advisory"
     media: str = JSON
     id: str = ""
+    proof: bytes = b""  # a determination of the claim that is replayed, and nothing made
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ def _frame(parts: Sequence[bytes]) -> bytes:
 
 
 def _job_parts(job: Job) -> list[bytes]:
-    return [orjson.dumps(asdict(replace(job, body=b"")), default=lambda _: None), job.body]
+    return [orjson.dumps(asdict(replace(job, body=b"", proof=b"")), default=lambda _: None), job.body, job.proof]
 
 
 def _answer(parts: Sequence[bytes]) -> Answer:
@@ -198,6 +200,9 @@ def answer(job: Job, knowledge: kg.Knowledge) -> Answer:
     from kg.html import page
 
     claim = kg.parse_claim(job.body, job.format, knowledge)
+    if job.proof:
+        failures = import_module("kg.verify").verify(orjson.loads(job.proof), claim, knowledge)
+        return Answer("", "", orjson.dumps([str(failure) for failure in failures]), b"", b"")
     determination = kg.determine(claim, knowledge, job.policy, job.posture)
     id = job.id or new_id()
     value = determination.to_dict()
@@ -231,9 +236,9 @@ def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     while head := jobs.read(COUNT.size):
         (count,) = COUNT.unpack(head)
         sizes = struct.unpack(f">{count}I", jobs.read(4 * count))
-        options, body = (jobs.read(size) for size in sizes)
+        options, body, proof = (jobs.read(size) for size in sizes)
         fields: dict[str, Any] = orjson.loads(options)
-        _say(answers, _told(Job(**{**fields, "body": body}), knowledge))
+        _say(answers, _told(Job(**{**fields, "body": body, "proof": proof}), knowledge))
 
 
 def _say(answers: BinaryIO, parts: Sequence[bytes]) -> None:

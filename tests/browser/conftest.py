@@ -8,31 +8,18 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from fastapi import Response
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from api.app import create_app
 from api.settings import Settings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SELECTED = b"""{"head": {"vars": ["decision", "lines"]}, "results": {"bindings": [
-{"decision": {"type": "uri", "value": "https://w3id.org/coverpath/coverage#deny"},
-"lines": {"type": "literal", "value": "7"}}]}}"""
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the service on a free port, with a data directory of its own."""
     app = create_app(Settings(data=tmp_path_factory.mktemp("data")))
-
-    @app.api_route("/sparql", methods=["GET", "POST"])  # in place of the real one, where there is none before it
-    def sparql() -> Response:
-        return Response(SELECTED, media_type="application/sparql-results+json")
-
-    @app.get("/queries")
-    def queries() -> list[dict[str, str]]:
-        return [{"name": "asked", "title": "Asked before", "question": "What is asked?", "query": "ASK { ?s ?p ?o }"}]
-
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
