@@ -12,8 +12,7 @@ import resource
 import select
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import pyoxigraph as ox
 
 from api import grammar, results
+from api.offline import go_offline
 
 POLL = 0.2  # seconds between two looks at the version while there is nothing to do
 
@@ -61,19 +61,6 @@ class Index:
         raise AssertionError
 
 
-@contextmanager
-def no_new_files() -> Iterator[None]:
-    """Let nothing open a file or a socket: should a query ask for a remote one after all, it cannot be reached."""
-    free = os.dup(0)
-    os.close(free)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 def answer(request: Mapping[str, Any], store: ox.Store) -> tuple[dict[str, Any], bytes]:
     """Answer a request: what kind of answer it is, and the bytes of it."""
     try:
@@ -86,11 +73,10 @@ def answer(request: Mapping[str, Any], store: ox.Store) -> tuple[dict[str, Any],
         return {"offers": offers}, b""
     limit = request["rows"]
     try:
-        with no_new_files():
-            found = ask(parsed.text, request, store)
-            if isinstance(found, ox.QueryBoolean):
-                return {"media": media, "rows": 1}, found.serialize(format=results.RESULTS[media]) or b""
-            rows = list(islice(found, limit + 1))
+        found = ask(parsed.text, request, store)
+        if isinstance(found, ox.QueryBoolean):
+            return {"media": media, "rows": 1}, found.serialize(format=results.RESULTS[media]) or b""
+        rows = list(islice(found, limit + 1))
     except (SyntaxError, ValueError, RuntimeError) as error:
         position = "" if isinstance(error, RuntimeError) else f": {str(error).partition(': ')[0]}"
         return {"refused": f"the query cannot be run{position}"}, b""
@@ -133,6 +119,7 @@ def limit_processor(seconds: int) -> None:
 
 def main(data: str, memory: str, seconds: str, most: str) -> None:
     """Serve requests from standard input."""
+    go_offline()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold what the store holds
     index = Index(Path(data))
     parse("SELECT * { ?s ?p ?o }")  # the parser sets itself up when it is first used
