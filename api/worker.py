@@ -136,12 +136,14 @@ def main(data: str, memory: str, seconds: str, most: str) -> None:
             return
         index.refresh()
         limit_processor(int(seconds))
+        began = time.process_time()
         try:
             head, body = answer(json.loads(line), index.store)
         except MemoryError:
             os._exit(MEMORY)
         if len(body) > int(most):
             head, body = {"large": True}, b""
+        head["seconds"] = time.process_time() - began
         out.write(json.dumps({**head, "bytes": len(body)}).encode() + b"\n" + body)
         out.flush()
 

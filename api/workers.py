@@ -46,6 +46,7 @@ class Answer:
     body: bytes
     rows: int
     capped: bool
+    seconds: float  # of the processor
 
 
 class QueryError(Exception):
@@ -212,4 +213,4 @@ def _answer(head: Mapping[str, Any], body: bytes) -> Answer:
         raise QueryError(HTTPStatus.NOT_ACCEPTABLE, f"this query answers as {', '.join(head['offers'])}")
     if "large" in head:
         raise QueryError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the answer is too large; narrow the query")
-    return Answer(head["media"], body, head["rows"], head.get("capped", False))
+    return Answer(head["media"], body, head["rows"], head.get("capped", False), head["seconds"])

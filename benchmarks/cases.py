@@ -9,22 +9,17 @@ import kg
 from kg.cases import cases_of
 
 CASES = Path(__file__).resolve().parent.parent / "tests" / "cases"
+OF_A_POLICY = 30  # cases of one policy, at most, so that none is most of the store
 
 
 def documents(knowledge: kg.Knowledge) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield claim documents, each with a policy to judge it under.
-
-    A worked claim is judged under every policy; the case of a policy under its own, except where there are most.
-    """
+    """Yield claim documents, each with a policy to judge it under: a worked claim under all, a case under its own."""
     for path in sorted(CASES.glob("*.json")):
         document = json.loads(path.read_text())["claim"]
         yield from ((document, policy) for policy in knowledge.policies)
-    cases = {policy: cases_of(policy, knowledge) for policy in knowledge.policies}
-    most = max(cases, key=lambda policy: len(cases[policy]))
-    for policy, listed in cases.items():
-        if policy != most:
-            for case in listed:
-                yield {**case.document, "id": f"{policy} {case.name}"}, policy
+    for policy in knowledge.policies:
+        for case in cases_of(policy, knowledge)[:OF_A_POLICY]:
+            yield {**case.document, "id": f"{policy} {case.name}"}, policy
 
 
 def determinations(knowledge: kg.Knowledge) -> Iterator[kg.Determination]:
