@@ -1,7 +1,6 @@
 """Determinations: a claim in, its determination out; stored, listed, replayed, and reviewed by people."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from importlib.util import find_spec
@@ -16,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 import kg
-from api.engine import HTML, JSON, JSONLD, TURTLE, Answer, EngineError, Job
+from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged
+from api.engine import Answer, EngineError, Job
 from api.guard import BATCH
 from api.problems import faults_of, problem
 from api.sheet import stored_page
@@ -28,7 +28,6 @@ from kg.html import page
 from kg.knowledge import find_root
 
 CLAIMS = {JSON: "json", JSONLD: "jsonld", TURTLE: "turtle"}
-ANSWERS = (JSON, JSONLD, TURTLE, HTML)
 AT_ONCE = 4  # claims of one batch that are determined at a time
 SHOWN: dict[str, Any] = {media: {} for media in ANSWERS}
 CLAIM_EXAMPLE = orjson.loads((find_root() / "examples" / "c01.json").read_bytes())
@@ -276,7 +275,7 @@ async def verify(request: Request, id: str, store: StoreDep, engine: EngineDep) 
 def reviews(request: Request, id: str, store: StoreDep) -> Response:
     """List what people decided on the lines, in the order in which they did."""
     stored = stored_of(store, id)
-    return tagged(request, orjson.dumps([review.to_dict() for review in store.reviews(stored.id)]), JSON, {})
+    return tagged(request, orjson.dumps([review.to_dict() for review in store.reviews(stored.id)]), JSON)
 
 
 @router.post("/determinations/{id}/reviews", status_code=HTTPStatus.CREATED, response_model=None)
@@ -308,42 +307,6 @@ def actor_of(request: Request) -> str:
     """Return the id of the key that a request bears; empty where there are no keys."""
     key = getattr(request.state, "key", None)
     return key.id if key else ""
-
-
-def tagged(request: Request, content: bytes, media: str, headers: dict[str, str]) -> Response:
-    """Answer with a tag of the content; or that it has not changed, to who has it."""
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {**headers, "ETag": tag}
-    known = [item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")]
-    if tag in known or "*" in known:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, media_type=media, headers=headers)
-
-
-def chosen(accept: str) -> str:
-    """Return the media type that an Accept header likes best among those that the service writes."""
-    liked: list[tuple[float, str]] = []
-    for part in accept.split(","):
-        media, *options = (piece.strip().lower() for piece in part.split(";"))
-        quality = next((option[2:] for option in options if option.startswith("q=")), "1")
-        liked.append((_number(quality), media))
-    for weight, media in sorted(liked, key=lambda item: -item[0]):
-        if weight <= 0:
-            continue
-        if media in ANSWERS:
-            return media
-        if media in ("*/*", "application/*", ""):
-            return ANSWERS[0]
-        if media == "text/*":
-            return HTML
-    raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"accept one of {', '.join(ANSWERS)}")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
 
 
 async def whole(request: Request) -> bytes:

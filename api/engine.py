@@ -18,13 +18,12 @@ from typing import Any, BinaryIO
 import orjson
 
 import kg
+from api.answers import HTML, JSON
 from kg.errors import Fault
 
 MEMORY = 1 << 30
 WAITING = 200  # jobs for each process; those that come on top are sent away
 COUNT = struct.Struct(">I")
-
-JSON, JSONLD, TURTLE, HTML = "application/json", "application/ld+json", "text/turtle", "text/html"
 
 
 @dataclass(frozen=True, slots=True)

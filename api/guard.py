@@ -83,7 +83,7 @@ class Guard:
 
     def _refused(self, scope: Scope, headers: Headers, state: MutableMapping[str, Any]) -> Response | None:
         """Return what to answer in place of the application, if anything."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _hostname(headers.get("host", ""))
         if "*" not in self.settings.hosts and host not in {name.strip("[]") for name in self.settings.hosts}:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "the service does not answer under this host name")
         keys, key = scope["app"].state.keys, None
@@ -113,7 +113,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        return urlsplit(origin).netloc != headers.get("host", "") and origin not in self.settings.origins
+        return origin.partition("://")[2] != headers.get("host", "") and origin not in self.settings.origins
 
     def _note(self, scope: Scope, state: MutableMapping[str, Any], request: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "")  # the template, not what was sent
@@ -164,6 +164,13 @@ class _Body:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large", headers=close)
         self._whole = not message.get("more_body", False)
         return message
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _write(event: str, **fields: Any) -> None:

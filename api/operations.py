@@ -17,8 +17,13 @@ def health() -> dict[str, str]:
 
 @router.get("/ready")
 def ready(knowledge: KnowledgeDep, store: StoreDep) -> dict[str, str | int]:
-    """Say that the knowledge is read, and which, and how long the journal is."""
-    return {"status": "ready", "knowledge": knowledge.hash, "entries": store.head().seq}
+    """Say that the knowledge is read, and which; how long the journal is, and how much of it queries see."""
+    return {
+        "status": "ready",
+        "knowledge": knowledge.hash,
+        "entries": store.head().seq,
+        "indexed": indexed(store.data),
+    }
 
 
 @router.get("/metrics", response_class=Response)

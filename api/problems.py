@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +16,12 @@ from starlette.exceptions import HTTPException
 import kg
 from api.engine import BusyError, EngineError, LimitError
 from api.store import ReplayError
+from kg.document import Field
+from kg.knowledge import find_root
+from kg.load import claim_schema
 
+QUOTED = re.compile("`[^`]*`")
+POSITION = re.compile("[0-9]+|line [0-9]+(, column [0-9]+)?")
 MEDIA = "application/problem+json"
 
 
@@ -34,8 +41,31 @@ def install(app: FastAPI) -> None:
 
 
 def faults_of(error: kg.ClaimError) -> list[dict[str, str]]:
-    """Return the faults of a claim, each located."""
-    return [fault._asdict() for fault in error.faults]
+    """Return the faults of a claim, each located; what was sent stays with the sender.
+
+    Faults quote what they are about, which helps at a terminal; over HTTP its place must do.
+    """
+    return [
+        {"place": _known(fault.place), "problem": QUOTED.sub("`…`", fault.problem), "help": fault.help}
+        for fault in error.faults
+    ]
+
+
+def _known(place: str) -> str:
+    """Return a place without the names in it that the sender chose."""
+    return "/".join(part if part in _names() or POSITION.fullmatch(part) else "…" for part in place.split("/"))
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Return the names that a place may have: the fields of a claim, and the parts of a request."""
+
+    def names(fields: Mapping[str, Field]) -> Iterator[str]:
+        for name, field in fields.items():
+            yield name
+            yield from names(field.fields)
+
+    return frozenset({"", "body", "document", "query", "after", *names(claim_schema(find_root()).fields)})
 
 
 async def _bad_claim(request: Request, error: kg.ClaimError) -> JSONResponse:
