@@ -63,8 +63,10 @@ def _picture(request: Request, form: Form) -> Json | None:
 
 def _page(request: Request, found: Json, form: Form, **more: Any) -> Response:
     knowledge = get_knowledge(request)
-    hidden = max(0, len(found["lines"]) - MAX_LINES)
-    item = shown({**found, "lines": found["lines"][:MAX_LINES]})
+    lines = found["lines"][:MAX_LINES]
+    numbers = {None, *(line["line"] for line in lines)}
+    edits = [edit for edit in found["edits"] if edit["line"] in numbers]
+    item = shown({**found, "lines": lines, "edits": edits})
     values = {"differences": {"lines": [], "criteria": []}, "stored": None, "reviews": [], "problem": "", **more}
     return render(
         request,
@@ -78,6 +80,6 @@ def _page(request: Request, found: Json, form: Form, **more: Any) -> Response:
         known_facts=knowledge.facts,
         conus=CONUS,
         decisions=DECISIONS,
-        hidden=hidden,
+        hidden=len(found["lines"]) - len(lines),
         **values,
     )

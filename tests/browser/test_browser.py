@@ -100,6 +100,15 @@ def test_the_posture_is_switched(page: Page) -> None:
     expect(page.get_by_role("button", name="final")).to_be_focused()
 
 
+def test_a_service_that_does_not_answer_is_told(page: Page) -> None:
+    """Where a question cannot be answered, the page says so and stays as it is."""
+    open_example(page)
+    page.route("**/", lambda route: route.fulfill(status=200, body="{}", content_type="application/problem+json"))
+    page.get_by_role("button", name="final").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing changed")
+    assert decision(page, 1) == "approve"
+
+
 def test_policies_are_compared(page: Page) -> None:
     """All policies stand side by side, and one of them is chosen to judge."""
     open_example(page)
