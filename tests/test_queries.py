@@ -78,7 +78,7 @@ class World:
 
     def fact(self, missing: Json) -> str:
         """Return a missing fact as RDF names it: a concept by its IRI, a field by its name."""
-        return self.knowledge.facts.get(missing["fact"], missing["fact"])
+        return str(self.knowledge.facts.get(missing["fact"], missing["fact"]))
 
     def question(self, fact: str) -> str:
         return self.text(fact, COV + "question") if fact.startswith(CONDITION) else ""
