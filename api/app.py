@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import kg
@@ -18,6 +19,8 @@ from api.settings import Settings
 from api.store import Store
 from api.workers import Pool
 
+DRAIN = 60  # seconds in which the index may take up what is stored, when the service ends
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the service over one data directory; knowledge and store are opened before the first request."""
@@ -25,21 +28,25 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
-        state.knowledge = kg.load_knowledge()  # bad knowledge stops the start
+        state.engine = Engine(settings.workers, settings.deadline)
         state.store = Store(settings.data)
         state.keys = Keys(state.store)
-        state.engine = Engine(settings.workers, settings.deadline)
         state.queries = Pool(settings.data)
         try:
-            await state.engine.start()
+            started = asyncio.create_task(state.engine.start())
+            state.knowledge = await asyncio.to_thread(kg.load_knowledge)  # bad knowledge stops the start
+            await started
             async with indexing(settings), asking(state.queries):
                 yield
         finally:
             await state.engine.close()
             state.store.close()
 
-    app = FastAPI(
-        title="Coverpath", summary="Decides claims line by line, with the path of each decision.", lifespan=lifespan
+    app = FastAPIOffline(  # the scripts of /docs come from this machine
+        title="Coverpath",
+        summary="Decides claims line by line, with the path of each decision.",
+        redoc_url=None,
+        lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
@@ -67,7 +74,7 @@ async def indexing(settings: Settings) -> AsyncIterator[None]:
                 if process.stdin:
                     process.stdin.close()  # by this it knows
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), 10)
+                    await asyncio.wait_for(process.wait(), DRAIN)
                 raise
             await asyncio.sleep(1)
 

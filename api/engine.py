@@ -23,6 +23,7 @@ from kg.errors import Fault
 
 MEMORY = 1 << 30
 WAITING = 200  # jobs for each process; those that come on top are sent away
+MODULE = "api.engine"
 COUNT = struct.Struct(">I")
 
 
@@ -118,9 +119,10 @@ class Engine:
     async def _add(self) -> None:
         process = _Process(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "api.engine"),
+                *(sys.executable, "-m", MODULE),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                limit=1 << 22,  # an answer is read in one piece
                 stderr=asyncio.subprocess.DEVNULL,  # what a traceback may repeat of a claim
             )
         )
@@ -245,8 +247,13 @@ def _say(answers: BinaryIO, parts: Sequence[bytes]) -> None:
     answers.flush()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Determine what comes in, until nothing comes any more."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(MemoryError, KeyboardInterrupt, BrokenPipeError):
         _serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

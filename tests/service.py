@@ -14,15 +14,21 @@ import httpx2 as httpx
 from tests.conftest import ROOT
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class Service:
     """`coverpath serve` over a data directory."""
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {**os.environ, **{f"COVERPATH_{name.upper()}": value for name, value in settings.items()}}
         command = [sys.executable, "-m", "kg.cli", "serve", "--port", str(self.port), "--data", str(data)]
@@ -42,8 +48,9 @@ class Service:
     def stop(self) -> int:
         """Ask the service to stop, and return its exit code."""
         self.client.close()
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
 
     def kill(self) -> None:
         """End the service as a power cut would."""

@@ -1,6 +1,7 @@
 """The service answers as the command line does, and refuses without repeating what was sent."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -268,3 +269,10 @@ def test_every_answer_has_an_id_and_no_browser_guesses_it(client: TestClient) ->
     for path in ("/health", "/nothing", "/determinations"):
         headers = client.get(path).headers
         assert len(headers["x-request-id"]) == 32 and headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_description_needs_no_other_host(client: TestClient) -> None:
+    """The page and all that it loads come from the service."""
+    page = client.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert loaded and all(path.startswith("/") and client.get(path).is_success for path in loaded)

@@ -22,6 +22,7 @@ from api.index import Index
 from api.store import DATABASE, DETERMINATION, Draft, ReplayError, Store, Stored, StoreError
 from kg.rdf import DETERMINATIONS
 from tests.conftest import example, parsed
+from tests.service import free_port
 
 COUNT = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?d a <https://w3id.org/coverpath/coverage#Determination> } }"
 
@@ -249,9 +250,7 @@ def test_determinations_of_other_knowledge_keep_their_graphs(store: Store, knowl
 @pytest.fixture
 def oxigraph(tmp_path: Path) -> Iterator[str]:
     """The real server, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("oxigraph")), "serve", "--location", str(tmp_path / "remote")]
     process = subprocess.Popen(
         [*command, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
