@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from itertools import count, cycle, islice
 from pathlib import Path
 
@@ -78,7 +79,7 @@ async def measure(data: Path, knowledge: kg.Knowledge) -> None:
             question = asked(saved, knowledge)
             try:
                 rows = (await pool.ask(question)).rows
-                seconds = await median(lambda question=question: pool.ask(question))
+                seconds = await median(partial(pool.ask, question))
             except QueryError as error:
                 print(f"{saved.name:44}{error}")
             else:
@@ -103,7 +104,8 @@ async def overhead(data: Path, pool: Pool) -> None:
 
     async def here() -> None:
         found = store.query(text.format(0), use_default_graph_as_union=True)
-        found.serialize(format=ox.QueryResultsFormat.CSV)
+        if isinstance(found, ox.QuerySolutions):
+            found.serialize(format=ox.QueryResultsFormat.CSV)
 
     async def seen() -> None:
         await pool.ask(Question(text.format(0), "text/csv"))
