@@ -17,8 +17,8 @@ demo: $(READY) ## judge two claims and print why; then one under every policy
 test: lint ## all checks: lint, then the tests
 	@$(BIN)/python -m pytest -q -n auto
 
-serve: $(READY) ## start the web service
-	@$(BIN)/coverpath serve
+serve: $(READY) ## start the web service, with the two case claims determined
+	@$(BIN)/coverpath serve --examples
 
 bench: $(READY) ## measure what is fast, and print the figures
 	@$(BIN)/python -m benchmarks

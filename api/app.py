@@ -1,14 +1,25 @@
 """The web service: what the engine does, over HTTP."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 import kg
-from api import determinations, operations, pages, policies, problems, terms
+from api import determinations, operations, pages, policies, problems, saved, sparql, terms
+from api.access import Keys
+from api.engine import Engine
+from api.guard import Guard
+from api.metrics import Metrics
 from api.settings import Settings
 from api.store import Store
+from api.workers import Pool
+
+DRAIN = 60  # seconds in which the index may take up what is stored, when the service ends
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -16,21 +27,70 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.knowledge = kg.load_knowledge()  # bad knowledge stops the start
-        app.state.store = Store(settings.data)
+        state = app.state
+        state.engine = Engine(settings.workers, settings.deadline)
+        state.store = Store(settings.data)
+        state.keys = Keys(state.store)
+        state.queries = Pool(settings.data)
         try:
-            yield
+            started = asyncio.create_task(state.engine.start())
+            state.knowledge = await asyncio.to_thread(kg.load_knowledge)  # bad knowledge stops the start
+            await started
+            async with indexing(settings):
+                state.queries.start_soon()
+                yield
         finally:
-            app.state.store.close()
+            await state.queries.stop()
+            await state.engine.close()
+            state.store.close()
 
-    app = FastAPI(
-        title="Coverpath", summary="Decides claims line by line, with the path of each decision.", lifespan=lifespan
+    app = FastAPIOffline(  # the scripts of /docs come from this machine
+        title="Coverpath",
+        summary="Decides claims line by line, with the path of each decision.",
+        redoc_url=None,
+        lifespan=lifespan,
     )
     app.state.settings = settings
+    app.state.metrics = Metrics()
     problems.install(app)
-    for module in (determinations, policies, operations, pages, terms):  # every router of the service is listed here
+    routes = (determinations, policies, operations, sparql, saved, pages, terms)  # of the whole service
+    for module in routes:
         app.include_router(module.router)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_headers=["Authorization", "Accept"],
+            expose_headers=[sparql.CAPPED],
+        )
+    app.add_middleware(Guard, settings=settings)
     return app
+
+
+@asynccontextmanager
+async def indexing(settings: Settings) -> AsyncIterator[None]:
+    """Run the process that owns the index; one that dies is replaced, and goes on where the index stands."""
+
+    async def run() -> None:
+        command = (sys.executable, "-m", "api.index", str(settings.data.absolute()), settings.store)
+        while True:
+            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+            try:
+                await process.wait()
+            except asyncio.CancelledError:
+                if process.stdin:
+                    process.stdin.close()  # by this it knows
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), DRAIN)
+                raise
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def app() -> FastAPI:

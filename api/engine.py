@@ -12,18 +12,19 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from typing import Any, BinaryIO
 
 import orjson
 
 import kg
+from api.answers import HTML, JSON
 from kg.errors import Fault
 
 MEMORY = 1 << 30
 WAITING = 200  # jobs for each process; those that come on top are sent away
+MODULE = "api.engine"
 COUNT = struct.Struct(">I")
-
-JSON, JSONLD, TURTLE, HTML = "application/json", "application/ld+json", "text/turtle", "text/html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Job:
     posture: str = "advisory"
     media: str = JSON
     id: str = ""
+    proof: bytes = b""  # a determination of the claim that is replayed, and nothing made
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ class Engine:
     async def _add(self) -> None:
         process = _Process(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "api.engine"),
+                *(sys.executable, "-m", MODULE),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                limit=1 << 22,  # an answer is read in one piece
                 stderr=asyncio.subprocess.DEVNULL,  # what a traceback may repeat of a claim
             )
         )
@@ -176,7 +179,7 @@ def _frame(parts: Sequence[bytes]) -> bytes:
 
 
 def _job_parts(job: Job) -> list[bytes]:
-    return [orjson.dumps(asdict(replace(job, body=b"")), default=lambda _: None), job.body]
+    return [orjson.dumps(asdict(replace(job, body=b"", proof=b"")), default=lambda _: None), job.body, job.proof]
 
 
 def _answer(parts: Sequence[bytes]) -> Answer:
@@ -198,6 +201,9 @@ def answer(job: Job, knowledge: kg.Knowledge) -> Answer:
     from kg.html import page
 
     claim = kg.parse_claim(job.body, job.format, knowledge)
+    if job.proof:
+        failures = import_module("kg.verify").verify(orjson.loads(job.proof), claim, knowledge)
+        return Answer("", "", orjson.dumps([str(failure) for failure in failures]), b"", b"")
     determination = kg.determine(claim, knowledge, job.policy, job.posture)
     id = job.id or new_id()
     value = determination.to_dict()
@@ -231,9 +237,9 @@ def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     while head := jobs.read(COUNT.size):
         (count,) = COUNT.unpack(head)
         sizes = struct.unpack(f">{count}I", jobs.read(4 * count))
-        options, body = (jobs.read(size) for size in sizes)
+        options, body, proof = (jobs.read(size) for size in sizes)
         fields: dict[str, Any] = orjson.loads(options)
-        _say(answers, _told(Job(**{**fields, "body": body}), knowledge))
+        _say(answers, _told(Job(**{**fields, "body": body, "proof": proof}), knowledge))
 
 
 def _say(answers: BinaryIO, parts: Sequence[bytes]) -> None:
@@ -241,8 +247,13 @@ def _say(answers: BinaryIO, parts: Sequence[bytes]) -> None:
     answers.flush()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Determine what comes in, until nothing comes any more."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(MemoryError, KeyboardInterrupt, BrokenPipeError):
         _serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

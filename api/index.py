@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -94,7 +95,7 @@ class Sink(Protocol):
 class Index:
     """Follows a journal into a sink. Only the owner of the data directory's lock may have one."""
 
-    def __init__(self, store: Store, knowledge: kg.Knowledge, address: str = "") -> None:
+    def __init__(self, store: Store, knowledge: kg.Knowledge, address: str = "", mend: bool = True) -> None:
         self.store, self.knowledge = store, knowledge
         self._lock = (store.data / "index.lock").open("w")
         try:
@@ -105,8 +106,10 @@ class Index:
         self.sink: Sink = Remote(address, store.data) if address else Local(store.data / "index")
         self._archive = Archive(store.data / "archive.sqlite")
         self._version = store.data / "version"
-        self._mark = self._opened()
-        self._publish()
+        self._mark = Mark()
+        if mend:
+            self._mark = self._opened()
+            self._publish()
 
     def close(self) -> None:
         """Let go of the files."""
@@ -136,8 +139,13 @@ class Index:
         """Yield where the index is not what the journal says: each named graph is compared."""
         if not isinstance(self.sink, Local):
             return
+        try:
+            mark = self.sink.mark()
+        except (OSError, ValueError) as error:
+            yield f"index: {error}"
+            return
         expected: dict[str, Named] = {}
-        for entry in _all(self.store, self._mark.seq):
+        for entry in _all(self.store, mark.seq):
             expected |= {graph.name: graph for graph in self._graphs(entry)}
         for name in sorted(self.sink.names() ^ set(expected)):
             yield f"index: the graph <{name}> is {'missing' if name in expected else 'not in the journal'}"
@@ -168,6 +176,9 @@ class Index:
         part = self._version.with_name("version.part")
         part.write_text(f"{before + 1}\n")
         part.replace(self._version)
+        part = self._version.with_name("indexed.part")
+        part.write_text(f"{self._mark.seq}\n")
+        part.replace(self._version.with_name("indexed"))
 
     def _graphs(self, entry: Entry) -> Iterator[Named]:
         if entry.kind == DETERMINATION:
@@ -202,9 +213,7 @@ class Index:
             name = DETERMINATIONS + entry.id
             kept = (
                 Named(claim.iri, _text(claim.facts)),
-                Named(
-                    DETERMINATIONS + entry.id, triples_of(determination, entry.id, "application/n-triples", entry.made)
-                ),
+                Named(name, triples_of(determination, entry.id, "application/n-triples", entry.made)),
             )
             self._archive.put(entry.seq, *kept)
         yield from kept
@@ -400,6 +409,14 @@ def _all(store: Store, until: int) -> Iterator[Entry]:
         seq = entries[-1].seq
 
 
+def indexed(data: Path) -> int:
+    """Return the newest entry of the journal that queries see."""
+    try:
+        return int((data / "indexed").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
 def follow(index: Index, quit: int) -> None:
     """Follow the journal until there is something to read, or the end of it, on the descriptor `quit`."""
     wait = 0.0
@@ -414,7 +431,16 @@ def follow(index: Index, quit: int) -> None:
 def main() -> None:
     """Own the index of a data directory: `python -m api.index FOLDER [ADDRESS]`."""
     os.nice(10)  # answers go first
-    folder, address = Path(sys.argv[1]), (sys.argv[2:] or [""])[0]
+    try:
+        _own(Path(sys.argv[1]), (sys.argv[2:] or [""])[0])
+    except StoreError as error:
+        sys.exit(f"index: {error}")
+    except Exception as error:  # told by kind and place, since its words may repeat a claim
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        sys.exit(f"index: {type(error).__name__} in {place.name}, line {place.lineno}")
+
+
+def _own(folder: Path, address: str) -> None:
     store = Store(folder)
     while True:
         try:

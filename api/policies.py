@@ -3,29 +3,31 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from api.answers import JSON, tagged
 from api.state import KnowledgeDep
+from api.store import compact
 from kg.knowledge import Clause, Document
 
 router = APIRouter(tags=["policies"])
 
 
 @router.get("/policies")
-def policies(knowledge: KnowledgeDep) -> list[dict[str, Any]]:
+def policies(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the policies with their editions."""
-    return [described(document) for document in knowledge.policies.values()]
+    return answered(request, [described(document) for document in knowledge.policies.values()])
 
 
 @router.get("/policies/{id}")
-def policy(id: str, knowledge: KnowledgeDep) -> dict[str, Any]:
+def policy(request: Request, id: str, knowledge: KnowledgeDep) -> Response:
     """Show a policy with its clauses, in the order of the source."""
     if id not in knowledge.policies:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no policy has this identifier; GET /policies lists them")
     document = knowledge.policies[id]
     editions = [{"edition": e.name, "clauses": [clause_of(clause) for clause in e.clauses]} for e in document.editions]
-    return {**described(document), "editions": editions}
+    return answered(request, {**described(document), "editions": editions})
 
 
 def described(document: Document) -> dict[str, Any]:
@@ -48,3 +50,8 @@ def clause_of(clause: Clause) -> dict[str, Any]:
         "sourceStatus": clause.source_status,
         "criteria": [leaf.iri for leaf in clause.criterion.leaves()],
     }
+
+
+def answered(request: Request, value: Any) -> Response:
+    """Answer as JSON, with a tag."""
+    return tagged(request, compact(value), JSON)

@@ -1,6 +1,10 @@
 """Errors as RFC 9457 writes them: what is wrong, where, and never what was sent."""
 
-from collections.abc import Mapping
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -10,8 +14,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import kg
+from api.engine import BusyError, EngineError, LimitError
 from api.store import ReplayError
+from kg.document import Field
+from kg.knowledge import find_root
+from kg.load import claim_schema
 
+QUOTED = re.compile("`[^`]*`")
+POSITION = re.compile("[0-9]+|line [0-9]+(, column [0-9]+)?")
 MEDIA = "application/problem+json"
 
 
@@ -27,11 +37,35 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_bad_parameter)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(ReplayError)(_replayed)
+    app.exception_handler(EngineError)(_undetermined)
 
 
 def faults_of(error: kg.ClaimError) -> list[dict[str, str]]:
-    """Return the faults of a claim, each located."""
-    return [fault._asdict() for fault in error.faults]
+    """Return the faults of a claim, each located; what was sent stays with the sender.
+
+    Faults quote what they are about, which helps at a terminal; over HTTP its place must do.
+    """
+    return [
+        {"place": _known(fault.place), "problem": QUOTED.sub("`…`", fault.problem), "help": fault.help}
+        for fault in error.faults
+    ]
+
+
+def _known(place: str) -> str:
+    """Return a place without the names in it that the sender chose."""
+    return "/".join(part if part in _names() or POSITION.fullmatch(part) else "…" for part in place.split("/"))
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Return the names that a place may have: the fields of a claim, and the parts of a request."""
+
+    def names(fields: Mapping[str, Field]) -> Iterator[str]:
+        for name, field in fields.items():
+            yield name
+            yield from names(field.fields)
+
+    return frozenset({"", "body", "document", "query", "after", *names(claim_schema(find_root()).fields)})
 
 
 async def _bad_claim(request: Request, error: kg.ClaimError) -> JSONResponse:
@@ -41,7 +75,15 @@ async def _bad_claim(request: Request, error: kg.ClaimError) -> JSONResponse:
 
 
 async def _bad_parameter(request: Request, error: RequestValidationError) -> JSONResponse:
-    faults = [{"place": "/".join(map(str, item["loc"])), "problem": item["msg"], "help": ""} for item in error.errors()]
+    # what came on top is known by a name that the sender chose, and not repeated
+    faults = [
+        {
+            "place": "/".join(map(str, item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"])),
+            "problem": item["msg"],
+            "help": "",
+        }
+        for item in error.errors()
+    ]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "a parameter is not as documented", errors=faults)
 
 
@@ -51,3 +93,11 @@ async def _refused(request: Request, error: HTTPException) -> JSONResponse:
 
 async def _replayed(request: Request, error: ReplayError) -> JSONResponse:
     return problem(HTTPStatus.CONFLICT, str(error))
+
+
+async def _undetermined(request: Request, error: EngineError) -> JSONResponse:
+    if isinstance(error, BusyError | LimitError):
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "1"})
+    place = str(error)  # kind and place, by the process that failed; of the claim it says nothing
+    logging.getLogger("coverpath").info(json.dumps({"event": "error", "place": place}))
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the service; nothing was determined")

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 import kg
+from api.engine import Engine
+from api.metrics import Metrics
 from api.settings import Settings
 from api.store import Store
 
@@ -27,6 +29,20 @@ def get_settings(request: Request) -> Settings:
     return settings
 
 
+def get_engine(request: Request) -> Engine:
+    """Return the processes that determine."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def get_metrics(request: Request) -> Metrics:
+    """Return the figures of the application."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+EngineDep = Annotated[Engine, Depends(get_engine)]
+MetricsDep = Annotated[Metrics, Depends(get_metrics)]
 KnowledgeDep = Annotated[kg.Knowledge, Depends(get_knowledge)]
 StoreDep = Annotated[Store, Depends(get_store)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]

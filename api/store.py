@@ -177,9 +177,12 @@ NOTHING = Head(0, b"")
 
 
 class Store:
-    """The journal of one data directory; several processes may have it open."""
+    """The journal of one data directory; several processes may have it open.
 
-    def __init__(self, data: Path) -> None:
+    Raises StoreError where its head is not in it, unless it is opened to be checked.
+    """
+
+    def __init__(self, data: Path, checked: bool = True) -> None:
         self.data = Path(data)
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = self.data / DATABASE
@@ -191,7 +194,7 @@ class Store:
         try:
             self._reader = _connect(self.path)
             self._reader.executescript(SCHEMA)
-            faults = list(self._head_faults(self._reader))
+            faults = list(self._head_faults(self._reader)) if checked else []
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{DATABASE} cannot be read: {error}\nhelp: restore the data directory") from None
         if faults:

@@ -60,7 +60,7 @@ class QueryError(Exception):
 class Pool:
     """Workers over one data directory, started before they are needed.
 
-    Use it as `async with Pool(data) as pool`; or call `start`, or `start_soon` while the store is being made, and `stop`.
+    Use it as `async with Pool(data) as pool`, or call `start_soon` while the store is still being made, and `stop`.
     """
 
     def __init__(self, data: Path, size: int = 2, limits: Limits | None = None) -> None:

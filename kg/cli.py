@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ from kg.errors import ClaimError, CoverpathError, Fault, nearest
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from api.store import Store
 
 app = typer.Typer(
     add_completion=False,
@@ -29,6 +32,12 @@ app.add_typer(policy_app, name="policy")
 
 ontology_app = typer.Typer(no_args_is_help=True, help="Build what Protégé and stores may want beside the ontology.")
 app.add_typer(ontology_app, name="ontology")
+
+store_app = typer.Typer(no_args_is_help=True, help="Check and repair what the service has stored.")
+app.add_typer(store_app, name="store")
+
+keys_app = typer.Typer(no_args_is_help=True, help="Say who may use the service.")
+app.add_typer(keys_app, name="keys")
 
 BAD_INPUT = 2
 
@@ -48,6 +57,14 @@ class Format(StrEnum):
     json = "json"
     turtle = "turtle"
     html = "html"
+
+
+class RoleName(StrEnum):
+    """What a key of the service may do."""
+
+    reader = "reader"
+    submitter = "submitter"
+    admin = "admin"
 
 
 class Plain(StrEnum):
@@ -81,6 +98,7 @@ class ClaimFormat(StrEnum):
 Claims = Annotated[list[Path], typer.Argument(metavar="CLAIM...", help="claim documents: .json .yaml .jsonld .ttl .nt")]
 Policy = Annotated[str | None, typer.Option(help="judge under this policy instead of the claim's own")]
 Out = Annotated[Path | None, typer.Option("-o", "--output", help="write to this file instead of standard output")]
+Data = Annotated[Path | None, typer.Option(help="the data directory: COVERPATH_DATA or coverpath-data unless given")]
 InPosture = Annotated[Posture, typer.Option(help="how undocumented facts and guidelines count")]
 
 
@@ -256,19 +274,113 @@ def facts(
 def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
-    data: Annotated[Path | None, typer.Option(help="the data directory; coverpath-data unless given")] = None,
+    data: Data = None,
+    store: Annotated[str | None, typer.Option(help="address of a SPARQL 1.1 Update endpoint for the index")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that determine; 2 unless given")] = None,
+    examples: Annotated[bool, typer.Option("--examples", help="put the example claims into an empty store")] = False,
 ) -> None:
     """Start the web service: POST a claim to /determinations; /docs describes the rest."""
-    try:
-        import uvicorn
-
-        from api.app import create_app
+    with _service():
+        from api.serve import run
         from api.settings import Settings
+
+        settings = Settings.from_environment(data=data, store=store, workers=workers)
+        run(settings, host, port, examples, lambda text: typer.echo(text, err=True))
+
+
+@store_app.command("check")
+def store_check(
+    data: Data = None,
+    head: Annotated[str | None, typer.Option(help="a head that was kept elsewhere, as `store head` prints it")] = None,
+) -> None:
+    """Find what is not as it was written: edits, deletions, swaps, cut tails, flipped bits; and a wrong index."""
+    with _service():
+        from api.serve import check
+
+        found = list(check(_data(data), head))
+    for fault in found:
+        typer.echo(fault)
+    typer.echo(f"{len(found)} fault{'s' if len(found) != 1 else ''}", err=True)
+    raise typer.Exit(1 if found else 0)
+
+
+@store_app.command("rebuild")
+def store_rebuild(data: Data = None, store: Annotated[str | None, typer.Option(help="as for serve")] = None) -> None:
+    """Make the RDF index again from the journal."""
+    with _service():
+        from api.serve import rebuild
+
+        typer.echo(f"{rebuild(_data(data), store or ''):,} entries indexed")
+
+
+@store_app.command("head")
+def store_head(data: Data = None) -> None:
+    """Print the head of the journal, to be kept where whoever can write the data directory cannot."""
+    with _service(), _open(data) as store:
+        head = store.head()
+        typer.echo(f"{head.seq} {head.hash.hex()}")
+
+
+@keys_app.command("add")
+def keys_add(
+    name: Annotated[str, typer.Argument(help="whose key it is; no secret")],
+    role: Annotated[RoleName, typer.Option(help="what it may do; each role may do what those before it may")],
+    data: Data = None,
+) -> None:
+    """Make a key and print it, once. From then on the service asks for one."""
+    with _service(), _open(data) as store:
+        from api.access import Keys, Role
+
+        typer.echo(Keys(store).add(name, Role[role.value]))
+
+
+@keys_app.command("revoke")
+def keys_revoke(id: Annotated[str, typer.Argument(help="as `keys list` prints it")], data: Data = None) -> None:
+    """Let a key open nothing any more, within a second."""
+    with _service(), _open(data) as store:
+        from api.access import Keys
+
+        try:
+            Keys(store).revoke(id)
+        except LookupError as error:
+            raise ClaimError([Fault("ID", str(error), "give one that is not revoked")]) from None
+
+
+@keys_app.command("list")
+def keys_list(data: Data = None) -> None:
+    """List the keys: identifier, role, when it was made, whose it is. The keys themselves are not kept."""
+    with _service(), _open(data) as store:
+        from api.access import Keys
+
+        for key in Keys(store).listed():
+            typer.echo(f"{key.id}  {key.role.name:9}  {key.made}  {key.name}{'  revoked' if key.revoked else ''}")
+
+
+@contextmanager
+def _service() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError:
         raise CoverpathError("the service is not installed\nhelp: pip install 'coverpath[serve]'") from None
-    typer.echo(f"http://{host}:{port}/docs", err=True)
-    service = create_app(Settings.from_environment(data=data))
-    uvicorn.run(service, host=host, port=port, access_log=False, log_level="warning")
+
+
+def _data(data: Path | None) -> Path:
+    from api.settings import Settings
+
+    found = Settings.from_environment(data=data).data
+    if not found.is_dir():
+        problem = f"`{found}` is no data directory"
+        raise ClaimError([Fault("--data", problem, "give the one that `coverpath serve` names")])
+    return found
+
+
+@contextmanager
+def _open(data: Path | None) -> "Iterator[Store]":
+    from api.settings import Settings
+    from api.store import Store
+
+    with closing(Store(Settings.from_environment(data=data).data)) as store:
+        yield store
 
 
 @app.command()

@@ -1,0 +1,47 @@
+"""How answers are written: in the media type that is liked best, and not again where nothing changed."""
+
+import hashlib
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import Request, Response
+from starlette.exceptions import HTTPException
+
+JSON, JSONLD, TURTLE, HTML = "application/json", "application/ld+json", "text/turtle", "text/html"
+ANSWERS = (JSON, JSONLD, TURTLE, HTML)
+
+
+def tagged(request: Request, content: bytes, media: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with a tag of the content; or that it has not changed, to who has it."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {**(headers or {}), "ETag": tag}
+    known = [item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")]
+    if tag in known or "*" in known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(content, media_type=media, headers=headers)
+
+
+def chosen(accept: str) -> str:
+    """Return the media type that an Accept header likes best among those that the service writes."""
+    liked: list[tuple[float, str]] = []
+    for part in accept.split(","):
+        media, *options = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((option[2:] for option in options if option.startswith("q=")), "1")
+        liked.append((_number(quality), media))
+    for weight, media in sorted(liked, key=lambda item: -item[0]):
+        if weight <= 0:
+            continue
+        if media in ANSWERS:
+            return media
+        if media in ("*/*", "application/*", ""):
+            return ANSWERS[0]
+        if media == "text/*":
+            return HTML
+    raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"accept one of {', '.join(ANSWERS)}")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,83 @@
+"""A service as it runs for users: a process of its own on a free port, with what it wrote to its streams."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import httpx2 as httpx
+
+from tests.conftest import ROOT
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """`coverpath serve` over a data directory."""
+
+    def __init__(self, data: Path, **settings: str) -> None:
+        self.data = data
+        self.log = data.parent / f"{data.name}.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {**os.environ, **{f"COVERPATH_{name.upper()}": value for name, value in settings.items()}}
+        command = [sys.executable, "-m", "kg.cli", "serve", "--port", str(self.port), "--data", str(data)]
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+        self._wait()
+        self.started_in = time.monotonic() - began
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """Ask the service to stop, and return its exit code."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
+
+    def kill(self) -> None:
+        """End the service as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+        self.client.close()
+
+    def told(self) -> str:
+        """Return all that the service wrote to its streams."""
+        return self.log.read_text()
+
+    def indexed(self, seconds: float = 60) -> None:
+        """Wait until queries see all that is stored."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            wanted = self.client.get("/ready").json()["entries"]
+            if self.client.get("/ready").json()["indexed"] >= wanted:
+                return
+            time.sleep(0.05)
+        raise TimeoutError("the index does not follow")
+
+    def _wait(self) -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                self.client.get("/health")
+                return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise RuntimeError(f"the service did not start: {self.told()}")
