@@ -36,9 +36,11 @@ def create_app(settings: Settings) -> FastAPI:
             started = asyncio.create_task(state.engine.start())
             state.knowledge = await asyncio.to_thread(kg.load_knowledge)  # bad knowledge stops the start
             await started
-            async with indexing(settings), asking(state.queries):
+            async with indexing(settings):
+                state.queries.start_soon()
                 yield
         finally:
+            await state.queries.stop()
             await state.engine.close()
             state.store.close()
 
@@ -51,11 +53,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     problems.install(app)
-    # Every router of the service is listed here.
-    for module in (determinations, policies, sparql, saved, operations, pages, terms):
+    routes = (determinations, policies, operations, sparql, saved, pages, terms)  # of the whole service
+    for module in routes:
         app.include_router(module.router)
     if settings.origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_headers=["Authorization", "Accept"])
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_headers=["Authorization", "Accept"],
+            expose_headers=[sparql.CAPPED],
+        )
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -84,24 +91,6 @@ async def indexing(settings: Settings) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def asking(pool: Pool) -> AsyncIterator[None]:
-    """Run the workers that answer queries; they start when there is an index to read."""
-
-    async def start() -> None:
-        while not (pool.data / "version").exists():
-            await asyncio.sleep(0.05)
-        await pool.start()
-
-    task = asyncio.create_task(start())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await pool.stop()
 
 
 def app() -> FastAPI:

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -60,7 +60,7 @@ class QueryError(Exception):
 class Pool:
     """Workers over one data directory, started before they are needed.
 
-    Use it as `async with Pool(data) as pool`, or call `start` and `stop`.
+    Use it as `async with Pool(data) as pool`, or call `start_soon` while the store is still being made, and `stop`.
     """
 
     def __init__(self, data: Path, size: int = 2, limits: Limits | None = None) -> None:
@@ -78,6 +78,11 @@ class Pool:
         except BaseException:
             await self.stop()
             raise
+
+    def start_soon(self) -> None:
+        """Start all workers, as soon as the store can be read; until then queries wait, and are told so."""
+        for _ in range(self.size):
+            self._begin(self._add_when_possible())
 
     async def stop(self) -> None:
         """End all workers."""
@@ -130,12 +135,18 @@ class Pool:
 
         async def replace() -> None:
             await worker.kill()
-            while True:
-                with suppress(OSError):
-                    return await self._add()
-                await asyncio.sleep(1)
+            await self._add_when_possible()
 
-        task = asyncio.get_running_loop().create_task(replace())
+        self._begin(replace())
+
+    async def _add_when_possible(self) -> None:
+        while True:
+            with suppress(OSError):
+                return await self._add()
+            await asyncio.sleep(1)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 

@@ -272,6 +272,23 @@ def test_a_folder_without_an_index_stops_the_start(tmp_path: Path) -> None:
         asyncio.run(start())
 
 
+def test_a_pool_waits_for_an_index_that_is_being_made(knowledge: kg.Knowledge, tmp_path: Path) -> None:
+    """Started soon, a pool answers once there is something to read."""
+
+    async def early() -> Answer:
+        pool = Pool(tmp_path, 1, Limits(seconds=30))
+        pool.start_soon()
+        try:
+            asking = asyncio.create_task(pool.ask(Question("ASK { ?s ?p ?o }", "text/csv")))
+            await asyncio.sleep(1.5)
+            write_index(tmp_path, knowledge, [])
+            return await asking
+        finally:
+            await pool.stop()
+
+    assert asyncio.run(early()).body.strip() == b"true"
+
+
 # What is seen
 
 
