@@ -10,13 +10,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import kg
-from api import determinations, operations, policies, problems
+from api import determinations, operations, pages, policies, problems, saved, sparql, terms
 from api.access import Keys
 from api.engine import Engine
 from api.guard import Guard
 from api.metrics import Metrics
 from api.settings import Settings
 from api.store import Store
+from api.workers import Pool
 
 DRAIN = 60  # seconds in which the index may take up what is stored, when the service ends
 
@@ -30,13 +31,16 @@ def create_app(settings: Settings) -> FastAPI:
         state.engine = Engine(settings.workers, settings.deadline)
         state.store = Store(settings.data)
         state.keys = Keys(state.store)
+        state.queries = Pool(settings.data)
         try:
             started = asyncio.create_task(state.engine.start())
             state.knowledge = await asyncio.to_thread(kg.load_knowledge)  # bad knowledge stops the start
             await started
             async with indexing(settings):
+                state.queries.start_soon()
                 yield
         finally:
+            await state.queries.stop()
             await state.engine.close()
             state.store.close()
 
@@ -49,10 +53,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     problems.install(app)
-    for module in (determinations, policies, operations):  # every router of the service is listed here
+    routes = (determinations, policies, operations, sparql, saved, pages, terms)  # of the whole service
+    for module in routes:
         app.include_router(module.router)
     if settings.origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_headers=["Authorization", "Accept"])
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_headers=["Authorization", "Accept"],
+            expose_headers=[sparql.CAPPED],
+        )
     app.add_middleware(Guard, settings=settings)
     return app
 

@@ -74,6 +74,19 @@ class Plain(StrEnum):
     json = "json"
 
 
+class QueryFormat(StrEnum):
+    """How the answer of a query is written."""
+
+    table = "table"
+    csv = "csv"
+    tsv = "tsv"
+    json = "json"
+    xml = "xml"
+    parquet = "parquet"
+    xlsx = "xlsx"
+    turtle = "turtle"
+
+
 class ClaimFormat(StrEnum):
     """How a claim is written."""
 
@@ -371,6 +384,41 @@ def _open(data: Path | None) -> "Iterator[Store]":
 
 
 @app.command()
+def query(
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY.rq|NAME|'SELECT ...']")] = None,
+    data: Annotated[Path | None, typer.Option(envvar="COVERPATH_DATA", help="the data directory of a service")] = None,
+    claims: Annotated[list[Path] | None, typer.Option("--claim", help="ask of this claim's determination")] = None,
+    parameters: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE")] = None,
+    format: Annotated[QueryFormat, typer.Option(help="how the answer is written")] = QueryFormat.table,
+    output: Out = None,
+) -> None:
+    """Ask a store, or claims, by SPARQL; without a query, list the saved ones."""
+    try:
+        from api.asking import answer, found, media_of
+        from api.library import library
+    except ModuleNotFoundError:
+        raise CoverpathError("queries are not installed\nhelp: pip install 'coverpath[serve,query]'") from None
+    knowledge = kg.load_knowledge()
+    if query is None:
+        for saved in library(knowledge.root).values():
+            typer.echo(f"{saved.name}\n  {saved.question}")
+        return
+    given = dict(item.partition("=")[::2] for item in parameters or ())
+    if claims is None and data is None:
+        typer.echo("the knowledge alone is asked; give --data or --claim for determinations", err=True)
+    question = found(query, knowledge).asked(given, media_of(format.value), knowledge)
+    answered = answer(question, knowledge, None if claims else data, claims or ())
+    if answered.capped:
+        typer.echo(f"there are more rows than the {answered.rows:,} that are written", err=True)
+    if format is QueryFormat.table:
+        _write(_tabled(answered.media, answered.body, output is None), output)
+    elif output is not None:
+        output.write_bytes(answered.body)
+    else:
+        sys.stdout.buffer.write(answered.body)
+
+
+@app.command()
 def policies() -> None:
     """List the policies and guidelines, with their editions and how their clauses are known."""
     knowledge = kg.load_knowledge()
@@ -429,6 +477,21 @@ def _rendered(answers: list["kg.Determination | ClaimError"], format: Format, to
     from kg.text import print_all
 
     return _printed(lambda console: print_all(told, console), to_terminal)
+
+
+def _tabled(media: str, body: bytes, to_terminal: bool) -> str:
+    """Return rows as a table; triples, and the truth of ASK, as they are."""
+    from rich.table import Table
+
+    from api.results import read_csv
+
+    if media != "text/csv" or body.strip() in (b"true", b"false"):
+        return body.decode().strip() + "\n"
+    names, rows = read_csv(body)
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*(cell.rpartition("/")[2] if cell.startswith("http") else cell for cell in row))
+    return _printed(lambda console: console.print(table, markup=False), to_terminal)
 
 
 def _told(value: dict[str, Any], format: Plain, show: "Callable[[dict[str, Any], Console], None]", here: bool) -> str:

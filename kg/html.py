@@ -5,9 +5,10 @@ The template shows what `to_dict()` holds and nothing else; here it is only put 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from kg.terms import CLAIMS, PREFIXES
 
@@ -16,12 +17,27 @@ Json = dict[str, Any]
 
 def page(determinations: list[Json]) -> str:
     """Return one HTML page for determinations and faulty claims, in the order given."""
-    environment = Environment(
-        loader=PackageLoader("kg"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    template = environment().get_template("determination.html")
+    return template.render(items=[shown(item) for item in determinations], prefixes=PREFIXES)
+
+
+@cache
+def environment(*before: BaseLoader) -> Environment:
+    """Return what fills in the templates: those of others, who show determinations in theirs, before those of here."""
+    found = Environment(
+        loader=ChoiceLoader([*before, PackageLoader("kg")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters.update(term=_term, words=_words)
-    items = [item if "faults" in item else _determination(item) for item in determinations]
-    return environment.get_template("determination.html").render(items=items, prefixes=PREFIXES)
+    found.filters.update(term=term, words=words)
+    return found
+
+
+def shown(item: Json) -> Json:
+    """Return a determination in the order in which it is read; the faults of a claim as they are."""
+    return item if "faults" in item else _determination(item)
 
 
 def _determination(determination: Json) -> Json:
@@ -200,7 +216,7 @@ def _fact(fact: Json, named: Mapping[str, Json]) -> Json:
     """Return a fact or field of the claim with the words for it."""
     if "fact" in fact:
         region = f" ({fact['region']})" if "region" in fact else ""
-        return {"name": fact["fact"], "words": f"{_words(fact['fact'])}{region}", "status": fact["status"]}
+        return {"name": fact["fact"], "words": f"{words(fact['fact'])}{region}", "status": fact["status"]}
     node = named.get(fact["criterion"])
     label = node["label"] if node else fact["criterion"]
     return {"name": fact["field"], "words": label, "status": fact["status"]}
@@ -209,12 +225,12 @@ def _fact(fact: Json, named: Mapping[str, Json]) -> Json:
 # Words
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
     """Return the words that a name in camel case is made of."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
-def _term(written: str) -> str:
+def term(written: str) -> str:
     """Return a term with the namespace of its IRI shortened to a prefix; a node of a claim without it."""
     for prefix, namespace in PREFIXES.items():
         if written.startswith(namespace):

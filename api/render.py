@@ -1,0 +1,58 @@
+"""Pages: templates filled in, with headers by which a browser fetches and runs only what the service itself sends."""
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import PackageLoader
+
+from kg.html import environment
+from kg.terms import PREFIXES, local_name
+
+OURS = "https://w3id.org/coverpath/"
+CODES = {"icd10cm": PREFIXES["icd10cm"], "cpt": PREFIXES["cpt"], "hcpcs": PREFIXES["hcpcs"]}
+LOADS = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": LOADS,
+    "Referrer-Policy": "same-origin",  # with `no-referrer` a browser would not say that a form is ours
+    "X-Content-Type-Options": "nosniff",
+}
+PRIVATE = {"Cache-Control": "no-store"}  # of what shows a claim, no browser keeps a copy
+_templates = environment(PackageLoader("api"))
+
+
+def render(request: Request, template: str, status: int = 200, private: bool = True, **values: Any) -> HTMLResponse:
+    """Fill in a template; every value is escaped."""
+    text = _templates.get_template(template).render(page_path=request.url.path, address=address, **values)
+    return HTMLResponse(text, status, headers=HEADERS | (PRIVATE if private else {}))
+
+
+def address(iri: str) -> str:
+    """Return where the service shows a term of ours or a code; the IRI itself where it does not."""
+    for system, namespace in CODES.items():
+        if iri.startswith(namespace):
+            return f"/codes/{system}/{quote(local_name(iri))}"
+    return f"/terms/{quote(iri.removeprefix(OURS).replace('#', '/'))}" if iri.startswith(OURS) else iri
+
+
+def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
+    """Return the media type that an Accept header asks for most, of those offered, the first where all are equal."""
+    weights: dict[str, float] = {}
+    for part in (accept or "*/*").lower().split(","):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
+        try:
+            weights[media] = float(quality)
+        except ValueError:
+            weights[media] = 0.0
+
+    def weight(media: str) -> float:
+        known = (weights[name] for name in (media, f"{media.partition('/')[0]}/*", "*/*") if name in weights)
+        return next(known, 0.0)
+
+    best = max(offered, key=weight)
+    return best if weight(best) > 0 else None

@@ -1,0 +1,154 @@
+"""One worker: answer queries over a store that is open for reading, one at a time, until standard input ends.
+
+It is a process of its own because no limit on a query holds inside the process that runs it: time is kept by the
+pool, which kills; memory and processor time by the system. A request is a line of JSON; an answer is a line of JSON,
+and then as many bytes as that line says.
+"""
+
+import gc
+import json
+import os
+import resource
+import select
+import sys
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyoxigraph as ox
+
+from api import grammar, results
+from api.offline import go_offline
+
+POLL = 0.2  # seconds between two looks at the version while there is nothing to do
+
+parse = lru_cache(maxsize=512)(grammar.parse)
+
+
+class Index:
+    """The store of a data directory as its owner last left it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.version = b""
+        self.store = ox.Store()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Open the store anew if its owner has written since: an open store does not see what comes after."""
+        version = self._read_version()
+        if version != self.version:
+            self.store = self._opened()
+            self.version = version
+
+    def _read_version(self) -> bytes:
+        try:
+            return (self.data / "version").read_bytes()
+        except FileNotFoundError:
+            return b"none"
+
+    def _opened(self) -> ox.Store:
+        for attempt in range(20):  # its files may be replaced while they are opened
+            try:
+                return ox.Store.read_only(str(self.data / "index"))
+            except OSError:
+                if attempt == 19:
+                    raise
+                time.sleep(0.05)
+        raise AssertionError
+
+
+def answer(request: Mapping[str, Any], store: ox.Store) -> tuple[dict[str, Any], bytes]:
+    """Answer a request: what kind of answer it is, and the bytes of it."""
+    try:
+        parsed = parse(request["query"])
+    except grammar.RefusedError as error:
+        return {"refused": str(error)}, b""
+    offers = results.OFFERS[parsed.kind]
+    media = results.chosen(request["accept"], offers)
+    if media is None:
+        return {"offers": offers}, b""
+    limit = request["rows"]
+    try:
+        found = ask(parsed.text, request, store)
+        if isinstance(found, ox.QueryBoolean):
+            return {"media": media, "rows": 1}, found.serialize(format=results.RESULTS[media]) or b""
+        rows = list(islice(found, limit + 1))
+    except (SyntaxError, ValueError, RuntimeError) as error:
+        position = "" if isinstance(error, RuntimeError) else f": {str(error).partition(': ')[0]}"
+        return {"refused": f"the query cannot be run{position}"}, b""
+    head = {"media": media, "rows": min(len(rows), limit), "capped": len(rows) > limit}
+    if isinstance(found, ox.QuerySolutions):
+        table = results.Table(tuple(v.value for v in found.variables), [tuple(row) for row in rows[:limit]])
+        return head, results.write_table(table, media)
+    return head, results.write_graph(rows[:limit], media, parsed.prefixes)
+
+
+def ask(text: str, request: Mapping[str, Any], store: ox.Store) -> Any:
+    """Run a query; where no graphs are named, it sees all of them as one, and each under its name."""
+    values: dict[ox.Variable, Any] = {
+        ox.Variable(name): _term(value) for name, value in request.get("values", {}).items()
+    }
+    default: list[Any] = [ox.NamedNode(iri) for iri in request.get("default", ())]
+    named: list[Any] = [ox.NamedNode(iri) for iri in request.get("named", ())]
+    if default or named:
+        return store.query(text, default_graph=default, named_graphs=named, substitutions=values)
+    return store.query(text, use_default_graph_as_union=True, substitutions=values)
+
+
+def _term(value: Any) -> ox.NamedNode | ox.Literal:
+    return ox.NamedNode(value) if isinstance(value, str) else ox.Literal(value[0], datatype=ox.NamedNode(value[1]))
+
+
+def limit_memory(budget: int) -> None:
+    """Bound the address space to what is in use now and a budget."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + budget
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def limit_processor(seconds: int) -> None:
+    """Let the system end a query that runs on when the pool is no longer there to end it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + seconds + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def main(data: str, memory: str, seconds: str, most: str) -> None:
+    """Serve requests from standard input."""
+    go_offline()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold what the store holds
+    index = Index(Path(data))
+    parse("SELECT * { ?s ?p ?o }")  # the parser sets itself up when it is first used
+    limit_memory(int(memory))
+    gc.freeze()
+    out = sys.stdout.buffer
+    out.write(b"ready\n")
+    out.flush()
+    while True:
+        while not select.select([0], [], [], POLL)[0]:
+            index.refresh()
+        line = sys.stdin.buffer.readline()
+        if not line:
+            return
+        index.refresh()
+        limit_processor(int(seconds))
+        began = time.process_time()
+        try:
+            head, body = answer(json.loads(line), index.store)
+        except MemoryError:
+            os._exit(MEMORY)
+        if len(body) > int(most):
+            head, body = {"large": True}, b""
+        head["seconds"] = time.process_time() - began
+        out.write(json.dumps({**head, "bytes": len(body)}).encode() + b"\n" + body)
+        out.flush()
+
+
+MEMORY = 9  # the exit status that says so, where Python notices first
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,134 @@
+"""Measure the saved queries on a store of a million triples, and what a worker costs beside asking in process."""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
+from itertools import count, cycle, islice
+from pathlib import Path
+
+import pyoxigraph as ox
+
+import kg
+from api.index import Local, Named, knowledge_triples
+from api.library import Saved, library
+from api.workers import Pool, QueryError, Question
+from benchmarks.cases import determinations
+from kg.graph import serialize
+from kg.rdf import determination_iri, to_triples
+
+TRIPLES = 1_000_000
+RUNS = 5
+GIVEN = {"claims-of-a-clause": {"clause": "aetna-cpb-0697#unproven-cervical"}}
+BATCH = 100  # graphs that are written together
+
+
+def graphs(made: Iterable[kg.Determination]) -> Iterator[Named]:
+    """Yield claim and determination graphs for ever: each of those made, then copies of them under other names."""
+
+    def text(triples: Iterable[kg.terms.Triple]) -> str:
+        return serialize(triples, ox.RdfFormat.N_TRIPLES, {})
+
+    kept = []
+    for one in made:
+        item = (one.claim.iri, text(one.claim.facts), determination_iri(one), text(to_triples(one)))
+        kept.append(item)
+        yield Named(item[0], item[1].encode())
+        yield Named(item[2], item[3].encode())
+    for copy, (claim, facts, name, told) in zip(count(1), cycle(kept), strict=False):
+        other, renamed = f"{claim}-copy-{copy}", f"{name}-copy-{copy}"
+        yield Named(other, facts.replace(claim, other).encode())
+        yield Named(renamed, told.replace(claim, other).replace(name, renamed).encode())
+
+
+def fill(data: Path, knowledge: kg.Knowledge) -> int:
+    """Write an index of a million triples, and return how many determinations these are."""
+    index = Local(data / "index")
+    mark = index.begin(list(knowledge_triples(knowledge)), knowledge.hash)
+    endless = graphs(determinations(knowledge))
+    written = 0
+    while mark.triples < TRIPLES:
+        batch = {graph.name: graph for graph in islice(endless, BATCH)}
+        mark = index.write(list(batch.values()), mark)
+        written += BATCH // 2
+        print(f"\r{mark.triples:,} triples", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    (data / "version").write_text("1")
+    return written
+
+
+async def median(ask: Callable[[], Awaitable[object]], runs: int = RUNS) -> float:
+    """Return the median seconds of several runs."""
+    seconds = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        await ask()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+async def measure(data: Path, knowledge: kg.Knowledge) -> None:
+    """Print start-up, each query, and the cost of a worker."""
+    began = time.perf_counter()
+    async with Pool(data, 1) as pool:
+        print(f"{'start of a worker':44}{time.perf_counter() - began:8.2f} s")
+        for saved in library(knowledge.root).values():
+            question = asked(saved, knowledge)
+            try:
+                rows = (await pool.ask(question)).rows
+                seconds = await median(partial(pool.ask, question))
+            except QueryError as error:
+                print(f"{saved.name:44}{error}")
+            else:
+                print(f"{saved.name:44}{seconds:8.2f} s{rows:10,} rows")
+        await overhead(data, pool)
+
+
+def asked(saved: Saved, knowledge: kg.Knowledge) -> Question:
+    """Return a saved query with its defaults."""
+    return saved.asked(GIVEN.get(saved.name, {}), "text/csv", knowledge)
+
+
+async def overhead(data: Path, pool: Pool) -> None:
+    """Print what a small query costs in process and by a worker, with a text that is new and one that was seen."""
+    store = ox.Store.read_only(str(data / "index"))
+    numbers = count()
+    text = (
+        "PREFIX cov: <https://w3id.org/coverpath/coverage#> SELECT ?line ?code ?decision WHERE {{ "
+        "?one a cov:LineDecision ; cov:ofLine ?line ; cov:code ?code ; cov:posture cov:payerPosture ; "
+        "cov:decision ?decision . FILTER (?decision != cov:review) }} LIMIT 20 #{}"
+    )
+
+    async def here() -> None:
+        found = store.query(text.format(0), use_default_graph_as_union=True)
+        if isinstance(found, ox.QuerySolutions):
+            found.serialize(format=ox.QueryResultsFormat.CSV)
+
+    async def seen() -> None:
+        await pool.ask(Question(text.format(0), "text/csv"))
+
+    async def new() -> None:
+        await pool.ask(Question(text.format(next(numbers)), "text/csv"))
+
+    for label, ask in (
+        ("in process", here),
+        ("by a worker, a new text", new),
+        ("by a worker, a text it has seen", seen),
+    ):
+        print(f"{'a small query, ' + label:44}{await median(ask, 50) * 1000:8.2f} ms")
+
+
+def main() -> None:
+    """Fill a store, and print each figure."""
+    knowledge = kg.load_knowledge()
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        print(f"{'determinations in the store':44}{fill(data, knowledge):8,}")
+        asyncio.run(measure(data, knowledge))
+
+
+if __name__ == "__main__":
+    main()
