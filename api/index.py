@@ -103,13 +103,18 @@ class Index:
         except OSError:
             self._lock.close()
             raise StoreError("another process owns the index\nhelp: stop the service first") from None
-        self.sink: Sink = Remote(address, store.data) if address else Local(store.data / "index")
-        self._archive = Archive(store.data / "archive.sqlite")
         self._version = store.data / "version"
         self._mark = Mark()
-        if mend:
-            self._mark = self._opened()
-            self._publish()
+        self._archive = Archive(store.data / "archive.sqlite")
+        try:
+            self.sink: Sink = Remote(address, store.data) if address else Local(store.data / "index")
+            if mend:
+                self._mark = self._opened()
+                self._publish()
+        except BaseException:  # a server that is away is tried again, with the lock
+            self._archive.close()
+            self._lock.close()
+            raise
 
     def close(self) -> None:
         """Let go of the files."""
@@ -308,6 +313,16 @@ class Local:
         self.store.add(_mark_quad(mark))
 
 
+class _Here(urllib.request.HTTPRedirectHandler):
+    """Follows nobody: a password is for the server that was named."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """Take the redirect as the failure that it is."""
+
+
+OPENER = urllib.request.build_opener(_Here)
+
+
 class Remote:
     """An index on a server of SPARQL 1.1 Update; how far it has come stands in the data directory.
 
@@ -354,7 +369,7 @@ class Remote:
 
     def _update(self, *parts: str) -> None:
         request = urllib.request.Request(self.address, "".join(parts).encode(), self._headers, method="POST")
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with OPENER.open(request, timeout=60) as answer:
             answer.read()
 
     def _moved(self, mark: Mark) -> Mark:

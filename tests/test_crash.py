@@ -21,8 +21,11 @@ def kills(folder: Path, rounds: int, seed: int) -> None:
     acknowledged: dict[str, bytes] = {}
     starts: list[float] = []
 
+    sending = threading.Barrier(4)
+
     def send(service: Service, until: threading.Event) -> None:
         with httpx.Client(base_url=service.url, timeout=30) as client:
+            sending.wait()
             while not until.is_set():
                 try:
                     sent = {"content-type": "application/json"}
@@ -39,13 +42,14 @@ def kills(folder: Path, rounds: int, seed: int) -> None:
         threads = [threading.Thread(target=send, args=(service, done)) for _ in range(3)]
         for thread in threads:
             thread.start()
-        time.sleep(random_.uniform(0.05, 0.8))
+        sending.wait()
+        time.sleep(random_.uniform(0.05, 1.5))
         service.kill()
         done.set()
         for thread in threads:
             thread.join()
     assert acknowledged
-    assert min(starts[1:]) < 5  # the quickest, since the machine may be busy with other tests
+    assert max(starts) < 5
     with Service(data) as service:
         for place, content in acknowledged.items():
             found = service.client.get(place).json()

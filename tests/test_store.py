@@ -292,7 +292,7 @@ def test_the_index_can_be_on_any_sparql_server(store: Store, knowledge: kg.Knowl
     with closing(Index(store, knowledge)) as local:
         fill(local)
         names = local.sink.names()  # type: ignore[attr-defined]
-        inside = len(ox.Store.read_only(str(store.data / "index")))
+    inside = len(ox.Store.read_only(str(store.data / "index")))
     graphs = asked(oxigraph, "SELECT DISTINCT ?g { GRAPH ?g { ?s ?p ?o } }")
     assert set(graphs) == names
     everything = "SELECT (COUNT(*) AS ?n) { { ?s ?p ?o } UNION { GRAPH ?g { ?s ?p ?o } } }"
@@ -302,3 +302,13 @@ def test_the_index_can_be_on_any_sparql_server(store: Store, knowledge: kg.Knowl
     with closing(Index(store, knowledge, f"{oxigraph}/update")) as remote:
         assert remote.step() == 1
     assert len(asked(oxigraph, "SELECT ?r { GRAPH ?r { ?r a <https://w3id.org/coverpath/coverage#Review> } }")) == 1
+
+
+def test_a_server_that_is_away_loses_nothing(store: Store, knowledge: kg.Knowledge) -> None:
+    """An index on a server that does not answer goes no further; what is no address of a server is refused."""
+    with pytest.raises(OSError, match="refused"):
+        Index(store, knowledge, f"http://127.0.0.1:{free_port()}/update")
+    for address in ("file:///etc/hostname", "ftp://localhost/update", "update"):
+        with pytest.raises(StoreError, match="not an http address"):
+            Index(store, knowledge, address)
+    assert len(store.page()) == 2
