@@ -19,6 +19,7 @@ from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged
 from api.engine import Answer, EngineError, Job
 from api.guard import BATCH
 from api.problems import faults_of, problem
+from api.sheet import stored_page
 from api.state import EngineDep, MetricsDep, StoreDep
 from api.store import DETERMINATION, Draft, ReplayError, Store, Stored, replay_of
 from kg.document import MAX_BYTES
@@ -235,6 +236,8 @@ async def determination(request: Request, id: str, store: StoreDep, accept: Acce
     """
     stored, asked = stored_of(store, id), chosen(accept)
     request.state.determination = stored.id
+    if asked == HTML:
+        return await run_in_threadpool(stored_page, request, stored)
     content = await rendered(request, stored, asked)
     if asked == JSON:
         content = await run_in_threadpool(with_reviews, store, stored)

@@ -5,11 +5,11 @@ What is tried here is not stored until it is saved. Claims travel in the bodies 
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -17,26 +17,29 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import kg
-from api.proof import elements
-from api.render import render
-from api.spine import spine
-from api.state import KnowledgeDep, StoreDep, get_knowledge, get_store
-from api.store import Stored
-from api.whatif import CONUS, answered, changed
+from api.determinations import actor_of, keep
+from api.engine import Answer, Job
+from api.render import LOADS, render
+from api.sheet import DECISIONS, MAX_LINES, Form, stored_page, tried_page
+from api.state import KnowledgeDep, StoreDep, get_knowledge
+from api.store import unpack
+from api.whatif import CONUS, answered
 from kg.cases import cases_of
 from kg.compare import compare
-from kg.convert import convert
 from kg.decide import ADVISORY, POSTURES
 from kg.document import MAX_BYTES
 from kg.errors import Fault
-from kg.html import shown
 from kg.terms import PREFIXES
 
 Json = dict[str, Any]
 FORMATS = {"json": "JSON", "yaml": "YAML", "jsonld": "JSON-LD", "turtle": "Turtle"}
-DECISIONS = ("approve", "deny", "pend")
 PER_PAGE = 50
 FORM = "application/x-www-form-urlencoded"
+# The editor writes widths as attributes, and two styles of its own, here by their hashes; any other is refused.
+EDITOR = " ".join(
+    f"'sha256-{digest}'"
+    for digest in ("zCK2EVMoPc04mRF/g5CotUvxbJPWS+8V0b+s9ptqQIk=", "c0O6TmFAkgpNbHxKAa1BrveWHHopjEtC47i0PzMudxg=")
+)
 MAX_FORM = 3 * MAX_BYTES + 100_000  # a form writes most signs of a claim as three
 HERE = Path(__file__).parent
 STATIC = {file.name: file for file in (HERE / "static").iterdir()} | {
@@ -44,23 +47,8 @@ STATIC = {file.name: file for file in (HERE / "static").iterdir()} | {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What the page asks: a claim, how to judge it, and the answers that are tried on it."""
-
-    claim: str = ""
-    format: str = "json"
-    policy: str = ""
-    posture: str = ADVISORY
-    answers: tuple[str, ...] = ()
-
-
 async def fields(request: Request) -> dict[str, list[str]]:
-    """Read a form that a page of ours sent; one that another site sent is refused, and one that is too large."""
-    origin = request.headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    if foreign or request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise HTTPException(HTTPStatus.FORBIDDEN, "a form is sent from a page of this service")
+    """Read a form; one that is too large is refused before it is all read."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {FORM}")
     body = bytearray()
@@ -106,6 +94,31 @@ def _replaced(answer: str, new: list[str]) -> bool:
     return any(question(answer) == question(text) for text in new)
 
 
+async def first(request: Request, form: Form) -> tuple[Answer, Form]:
+    """Determine the claim of a form as it was sent; return that, and the form with the claim as JSON.
+
+    What was sent is read by the processes of the engine alone.
+    """
+    base = await determined(request, form)
+    claim = unpack(base.claim).decode()
+    if len(json.loads(claim)["lines"]) > MAX_LINES:
+        help = "POST it to /determinations, which takes more"
+        raise kg.ClaimError([Fault("/lines", f"the page takes claims of up to {MAX_LINES} lines", help)])
+    return base, replace(form, claim=claim, format="json", policy=json.loads(base.content)["policy"]["id"])
+
+
+async def determined(request: Request, form: Form) -> Answer:
+    """Let the engine determine the claim of a form, without its answers."""
+    job = Job(form.claim.encode(), form.format, form.policy or None, form.posture)
+    answer: Answer = await request.app.state.engine.determine(job)
+    return answer
+
+
+def with_answers(form: Form) -> Form:
+    """Return a form whose claim says what is answered."""
+    return replace(form, claim=json.dumps(answered(json.loads(form.claim), form.answers)))
+
+
 # Routes
 
 
@@ -122,43 +135,39 @@ def home(request: Request, knowledge: KnowledgeDep, example: str = "") -> Respon
 async def judge(request: Request, sent: FieldsDep) -> Response:
     """Determine the claim of the form, with the answers that are tried; nothing is stored."""
     form = form_of(sent)
-    return await run_in_threadpool(_judged, request, form)
+    try:
+        base, given = await first(request, form)
+        tried = await determined(request, with_answers(given)) if form.answers else base
+        return await run_in_threadpool(tried_page, request, given, base.content, tried.content)
+    except kg.ClaimError as error:
+        return await run_in_threadpool(_home, request, form, error.faults)
 
 
 @router.post("/compare")
-async def side_by_side(request: Request, sent: FieldsDep) -> Response:
+async def side_by_side(request: Request, sent: FieldsDep, knowledge: KnowledgeDep) -> Response:
     """Determine the claim of the form under every policy."""
     form = form_of(sent)
-
-    def answer() -> Response:
-        knowledge = get_knowledge(request)
-        try:
-            base, claim = claims_of(form, knowledge)
-            table = compare(claim, knowledge, form.posture)
-        except kg.ClaimError as error:
-            return _home(request, form, error.faults)
-        given = replace(form, claim=convert(base, knowledge, "json"), format="json")
-        return render(request, "compare.html", table=table, form=given, postures=POSTURES)
-
-    return await run_in_threadpool(answer)
+    try:
+        _, given = await first(request, replace(form, policy=form.policy or next(iter(knowledge.policies))))
+        claim = kg.parse_claim(with_answers(given).claim, "json", knowledge)
+        table = await run_in_threadpool(compare, claim, knowledge, form.posture)
+    except kg.ClaimError as error:
+        return await run_in_threadpool(_home, request, form, error.faults)
+    return render(request, "compare.html", table=table, form=replace(given, policy=form.policy), postures=POSTURES)
 
 
 @router.post("/save")
-async def save(request: Request, sent: FieldsDep) -> Response:
+async def save(request: Request, sent: FieldsDep, store: StoreDep) -> Response:
     """Store the claim of the form, with its answers, and its determination; then show them at their own address."""
     form = form_of(sent)
-
-    def answer() -> Response:
-        knowledge = get_knowledge(request)
-        try:
-            _, claim = claims_of(form, knowledge)
-            determination = kg.determine(claim, knowledge, form.policy or None, form.posture)
-        except kg.ClaimError as error:
-            return _home(request, form, error.faults)
-        stored = get_store(request).save(claim, determination)
-        return RedirectResponse(f"/determinations/{stored.id}", HTTPStatus.SEE_OTHER)
-
-    return await run_in_threadpool(answer)
+    try:
+        answer, given = await first(request, form)
+        if form.answers:
+            answer = await determined(request, with_answers(given))
+    except kg.ClaimError as error:
+        return await run_in_threadpool(_home, request, form, error.faults)
+    stored = await keep(store, answer, actor_of(request))
+    return RedirectResponse(f"/determinations/{stored.id}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/worklist")
@@ -177,13 +186,6 @@ def worklist(request: Request, store: StoreDep, after: str | None = None) -> Res
     return render(request, "worklist.html", rows=rows, further=further)
 
 
-@router.get("/determinations/{id}")
-def show(request: Request, id: str, store: StoreDep) -> Response:
-    """Show a stored determination at its own address."""
-    stored = store.get(id)
-    return stored_page(request, stored) if stored else missing(request, "Nothing is stored under this address.")
-
-
 @router.post("/determinations/{id}/lines/{line}/reviews")
 async def review(request: Request, id: str, line: int, sent: FieldsDep, store: StoreDep) -> Response:
     """Record what a person decides on a line, and why."""
@@ -195,14 +197,16 @@ async def review(request: Request, id: str, line: int, sent: FieldsDep, store: S
     if not (reviewer and reason and decision in DECISIONS) or max(len(reviewer), len(reason)) > 5_000:
         problem = "Name the reviewer, choose a decision and give a reason."
         return await run_in_threadpool(stored_page, request, stored, problem)
-    await run_in_threadpool(store.review, id, line, reviewer=reviewer, decision=decision, reason=reason)
+    await run_in_threadpool(store.review, id, line, reviewer, decision, reason, actor=actor_of(request))
     return RedirectResponse(f"/determinations/{id}#claim-1-line-{line}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/query")
 def query(request: Request) -> Response:
     """Show the page for SPARQL."""
-    return render(request, "query.html", prefixes=PREFIXES)
+    page = render(request, "query.html", prefixes=PREFIXES)
+    page.headers["Content-Security-Policy"] = f"{LOADS}; style-src 'self' {EDITOR}; style-src-attr 'unsafe-inline'"
+    return page
 
 
 @router.get("/static/{name}")
@@ -214,65 +218,6 @@ def static(name: str) -> Response:
 
 
 # What they show
-
-
-def claims_of(form: Form, knowledge: kg.Knowledge) -> tuple[kg.Claim, kg.Claim]:
-    """Return the claim of a form, and the same with what is answered."""
-    claim = kg.parse_claim(form.claim, form.format, knowledge)
-    if not form.answers:
-        return claim, claim
-    document = answered(json.loads(convert(claim, knowledge, "json")), form.answers)
-    return claim, kg.parse_claim(json.dumps(document), "json", knowledge)
-
-
-def _judged(request: Request, form: Form) -> Response:
-    knowledge = get_knowledge(request)
-    try:
-        base, claim = claims_of(form, knowledge)
-        determination = kg.determine(claim, knowledge, form.policy or None, form.posture)
-        found = determination.to_dict()
-        before = kg.determine(base, knowledge, form.policy or None, form.posture).to_dict() if form.answers else found
-    except kg.ClaimError as error:
-        return _home(request, form, error.faults)
-    given = replace(form, claim=convert(base, knowledge, "json"), format="json", policy=found["policy"]["id"])
-    return _determination(request, found, given, differences=changed(before, found), picture=spine(determination))
-
-
-def stored_page(request: Request, stored: Stored, problem: str = "") -> Response:
-    """Show a stored determination, and under each line what persons have decided on it.
-
-    The picture is drawn anew; under a policy that is no longer held there is none.
-    """
-    knowledge = get_knowledge(request)
-    found = json.loads(stored.determination)
-    form = Form(claim=stored.claim, policy=found["policy"]["id"], posture=found["posture"])
-    try:
-        claim = kg.parse_claim(stored.claim, "json", knowledge)
-        picture = spine(kg.determine(claim, knowledge, form.policy, form.posture))
-    except kg.ClaimError:
-        picture = None
-    reviews = get_store(request).reviews(stored.id)
-    return _determination(request, found, form, picture=picture, stored=stored, reviews=reviews, problem=problem)
-
-
-def _determination(request: Request, found: Json, form: Form, **more: Any) -> Response:
-    knowledge = get_knowledge(request)
-    item = shown(found)
-    values = {"differences": {"lines": [], "criteria": []}, "stored": None, "reviews": [], "problem": "", **more}
-    return render(
-        request,
-        "result.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if values["problem"] else HTTPStatus.OK,
-        items=[item],
-        prefixes=PREFIXES,
-        form=form,
-        proofs={line["line"]: elements(line) for line in item["lines"]},
-        levels=list(knowledge.levels),
-        known_facts=knowledge.facts,
-        conus=CONUS,
-        decisions=DECISIONS,
-        **values,
-    )
 
 
 def _home(request: Request, form: Form, faults: tuple[Fault, ...] = (), picked: str = "") -> Response:

@@ -12,9 +12,12 @@ from kg.terms import PREFIXES, local_name
 
 OURS = "https://w3id.org/coverpath/"
 CODES = {"icd10cm": PREFIXES["icd10cm"], "cpt": PREFIXES["cpt"], "hcpcs": PREFIXES["hcpcs"]}
+LOADS = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": LOADS,
     "Referrer-Policy": "same-origin",  # with `no-referrer` a browser would not say that a form is ours
     "X-Content-Type-Options": "nosniff",
 }

@@ -105,6 +105,9 @@ class Pool:
         try:
             async with asyncio.timeout(self.limits.seconds) as deadline:
                 worker = await self._free.get()
+                while worker.process.returncode is not None:  # it died while nothing was asked of it
+                    self._replace(worker)
+                    worker = await self._free.get()
                 try:
                     head, body = await worker.ask(question, self.limits)
                 except BaseException:  # an answer that nobody waits for would be read as the next one

@@ -13,6 +13,7 @@ import kg
 from api.app import create_app
 from api.proof import elements
 from api.settings import Settings
+from api.sheet import MAX_LINES
 from api.spine import spine
 from api.whatif import answered, changed
 from kg.cases import record_facts
@@ -244,6 +245,18 @@ def test_only_forms_of_the_service_are_read(client: TestClient) -> None:
     for body in (b"claim=%ff", "claim=é".encode(), b"&a=1" * 3000):
         assert client.post("/", content=body, headers=form).status_code == 400
     assert client.post("/", data={"posture": "payer"}).status_code == 422
+
+
+def test_a_page_has_an_end(client: TestClient) -> None:
+    """A claim of more lines than a page bears is refused by the form; where it is stored, the page shows the first."""
+    claim = example("c02", lines=[{"code": "95938"}] * (MAX_LINES + 2))
+    for path in ("/", "/compare", "/save"):
+        assert "/lines" in judged(client, claim, status=422, path=path).text
+    address = client.post("/determinations", content=claim, headers={"content-type": "application/json"}).headers[
+        "location"
+    ]
+    text = read(client.get(address, headers={"accept": "text/html"}).text).text
+    assert "2 further lines are not shown here" in text and f"Line {MAX_LINES + 1}" not in text
 
 
 def test_only_files_of_ours_are_sent(client: TestClient) -> None:

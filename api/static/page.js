@@ -39,9 +39,15 @@ document.addEventListener("submit", async (event) => {
   try {
     const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!page.querySelector("#main")) throw new Error(answer.statusText);
     document.querySelector("header.page").replaceWith(page.querySelector("header.page"));
     document.querySelector("#main").replaceWith(page.querySelector("#main"));
     document.title = page.title;
+  } catch {
+    const told = Object.assign(document.createElement("p"), { className: "problem", role: "alert" });
+    told.textContent = "The service did not answer this. Nothing changed; try again.";
+    document.querySelector("#what-if").after(told);
+    return;
   } finally {
     document.body.removeAttribute("aria-busy");
   }

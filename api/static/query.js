@@ -6,7 +6,7 @@ const prefixes = JSON.parse(place.dataset.prefixes);
 const start = `PREFIX cov: <${prefixes.cov}>
 
 SELECT ?decision (COUNT(*) AS ?lines) WHERE {
-  GRAPH ?determination { ?line a cov:LineDecision ; cov:posture cov:advisory ; cov:decision ?decision }
+  GRAPH ?determination { ?line a cov:LineDecision ; cov:posture cov:advisoryPosture ; cov:decision ?decision }
 }
 GROUP BY ?decision
 ORDER BY DESC(?lines)

@@ -1,0 +1,85 @@
+"""A determination on the web: as it is printed elsewhere, with what can be tried, seen and recorded beside it."""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+
+import kg
+from api.proof import elements
+from api.render import render
+from api.spine import spine
+from api.state import get_knowledge, get_store
+from api.store import Stored
+from api.whatif import CONUS, answered, changed
+from kg.decide import ADVISORY
+from kg.html import shown
+from kg.terms import PREFIXES
+
+Json = dict[str, Any]
+DECISIONS = ("approve", "deny", "pend")
+MAX_LINES = 40  # of a claim on one page; the other formats have no such limit
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the page asks: a claim, how to judge it, and the answers that are tried on it."""
+
+    claim: str = ""
+    format: str = "json"
+    policy: str = ""
+    posture: str = ADVISORY
+    answers: tuple[str, ...] = ()
+
+
+def tried_page(request: Request, form: Form, before: bytes, after: bytes) -> Response:
+    """Show the determination of a claim with the answers that are tried, and what these change."""
+    found = json.loads(after)
+    differences = changed(json.loads(before), found)
+    return _page(request, found, form, differences=differences, picture=_picture(request, form))
+
+
+def stored_page(request: Request, stored: Stored, problem: str = "") -> Response:
+    """Show a stored determination, and under each line what persons have decided on it."""
+    found = json.loads(stored.determination)
+    form = Form(claim=stored.claim, policy=found["policy"]["id"], posture=found["posture"])
+    reviews = get_store(request).reviews(stored.id)
+    picture = _picture(request, form)
+    return _page(request, found, form, picture=picture, stored=stored, reviews=reviews, problem=problem)
+
+
+def _picture(request: Request, form: Form) -> Json | None:
+    """Return the picture of the spine; of a claim that was stored under a policy no longer held, there is none."""
+    knowledge = get_knowledge(request)
+    try:
+        document = json.dumps(answered(json.loads(form.claim), form.answers))
+        claim = kg.parse_claim(document, "json", knowledge)
+        return spine(kg.determine(claim, knowledge, form.policy, form.posture))
+    except kg.ClaimError:
+        return None
+
+
+def _page(request: Request, found: Json, form: Form, **more: Any) -> Response:
+    knowledge = get_knowledge(request)
+    lines = found["lines"][:MAX_LINES]
+    numbers = {None, *(line["line"] for line in lines)}
+    edits = [edit for edit in found["edits"] if edit["line"] in numbers]
+    item = shown({**found, "lines": lines, "edits": edits})
+    values = {"differences": {"lines": [], "criteria": []}, "stored": None, "reviews": [], "problem": "", **more}
+    return render(
+        request,
+        "result.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if values["problem"] else HTTPStatus.OK,
+        items=[item],
+        prefixes=PREFIXES,
+        form=form,
+        proofs={line["line"]: elements(line) for line in item["lines"]},
+        levels=list(knowledge.levels),
+        known_facts=knowledge.facts,
+        conus=CONUS,
+        decisions=DECISIONS,
+        hidden=len(found["lines"]) - len(lines),
+        **values,
+    )
