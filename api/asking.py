@@ -47,7 +47,7 @@ def found(what: str, knowledge: kg.Knowledge) -> Saved:
 def answer(question: Question, knowledge: kg.Knowledge, data: Path | None, claims: Sequence[Path]) -> Answer:
     """Answer a query over a data directory, or over the knowledge and the determinations of some claims."""
     if data is not None:
-        if not (data / "index").is_dir():
+        if not (data / "version").is_file():
             help = "name the data directory of a service that has run, or give claims by --claim"
             raise kg.ClaimError([Fault("--data", "the folder holds no index", help)])
         return _asked(data, question)

@@ -28,6 +28,7 @@ import orjson
 import pyoxigraph as ox
 
 import kg
+from api.snapshots import publish
 from api.store import DETERMINATION, REVIEW, Entry, Store, StoreError, pack, review_of, unpack
 from kg.graph import serialize
 from kg.rdf import DETERMINATIONS, determination_iri, to_triples
@@ -173,14 +174,8 @@ class Index:
         return self.sink.begin(list(knowledge_triples(self.knowledge)), self.knowledge.hash)
 
     def _publish(self) -> None:
-        """Tell readers that there is something new."""
-        try:
-            before = int(self._version.read_text())
-        except (OSError, ValueError):
-            before = 0
-        part = self._version.with_name("version.part")
-        part.write_text(f"{before + 1}\n")
-        part.replace(self._version)
+        """Let readers see what is new."""
+        publish(self.store.data, self.sink.store if isinstance(self.sink, Local) else None)
         part = self._version.with_name("indexed.part")
         part.write_text(f"{self._mark.seq}\n")
         part.replace(self._version.with_name("indexed"))

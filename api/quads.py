@@ -7,6 +7,7 @@ import pyoxigraph as ox
 
 import kg
 from api.index import Local, Named, knowledge_triples
+from api.snapshots import publish
 from kg.graph import serialize
 from kg.rdf import determination_iri, to_triples
 from kg.terms import Triple
@@ -22,7 +23,7 @@ def write_index(data: Path, knowledge: kg.Knowledge, determinations: Iterable[kg
         name = determination_iri(determination)
         graphs[name] = _named(name, to_triples(determination))
     index.write(list(graphs.values()), mark)
-    (data / "version").write_text("1")
+    publish(data, index.store)
 
 
 def _named(name: str, triples: Iterable[Triple]) -> Named:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pyoxigraph as ox
 
-from api import grammar, results
+from api import grammar, results, snapshots
 from api.offline import go_offline
 
 POLL = 0.2  # seconds between two looks at the version while there is nothing to do
@@ -29,36 +29,16 @@ parse = lru_cache(maxsize=512)(grammar.parse)
 
 
 class Index:
-    """The store of a data directory as its owner last left it."""
+    """The store of a data directory as its owner last published it."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.version = b""
-        self.store = ox.Store()
-        self.refresh()
+        self.version, self.store = snapshots.newest(data)
 
     def refresh(self) -> None:
-        """Open the store anew if its owner has written since: an open store does not see what comes after."""
-        version = self._read_version()
-        if version != self.version:
-            self.store = self._opened()
-            self.version = version
-
-    def _read_version(self) -> bytes:
-        try:
-            return (self.data / "version").read_bytes()
-        except FileNotFoundError:
-            return b"none"
-
-    def _opened(self) -> ox.Store:
-        for attempt in range(20):  # its files may be replaced while they are opened
-            try:
-                return ox.Store.read_only(str(self.data / "index"))
-            except OSError:
-                if attempt == 19:
-                    raise
-                time.sleep(0.05)
-        raise AssertionError
+        """Open the store anew if its owner has published since: an open store does not see what comes after."""
+        if snapshots.version(self.data) != self.version:
+            self.version, self.store = snapshots.newest(self.data)
 
 
 def answer(request: Mapping[str, Any], store: ox.Store) -> tuple[dict[str, Any], bytes]:

@@ -104,10 +104,10 @@ class Pool:
         worker = None
         try:
             async with asyncio.timeout(self.limits.seconds) as deadline:
-                worker = await self._free.get()
+                worker = await self._living()
                 while worker.process.returncode is not None:  # it died while nothing was asked of it
                     self._replace(worker)
-                    worker = await self._free.get()
+                    worker = await self._living()
                 try:
                     head, body = await worker.ask(question, self.limits)
                 except BaseException:  # an answer that nobody waits for would be read as the next one
@@ -124,6 +124,12 @@ class Pool:
                 HTTPStatus.UNPROCESSABLE_ENTITY, f"the query was stopped at the time limit of {limit}; {NARROW}"
             ) from None
         return _answer(head, body)
+
+    async def _living(self) -> "_Worker":
+        """Return a free worker; one that something ended while it was idle is replaced."""
+        while (worker := await self._free.get()).process.returncode is not None:
+            self._replace(worker)
+        return worker
 
     async def _add(self) -> None:
         worker = await _Worker.started(self.data, self.limits)

@@ -15,6 +15,7 @@ import pyoxigraph as ox
 import kg
 from api.index import Local, Named, knowledge_triples
 from api.library import Saved, library
+from api.snapshots import newest, publish
 from api.workers import Pool, QueryError, Question
 from benchmarks.cases import determinations
 from kg.graph import serialize
@@ -56,7 +57,7 @@ def fill(data: Path, knowledge: kg.Knowledge) -> int:
         written += BATCH // 2
         print(f"\r{mark.triples:,} triples", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    (data / "version").write_text("1")
+    publish(data, index.store)
     return written
 
 
@@ -94,7 +95,7 @@ def asked(saved: Saved, knowledge: kg.Knowledge) -> Question:
 
 async def overhead(data: Path, pool: Pool) -> None:
     """Print what a small query costs in process and by a worker, with a text that is new and one that was seen."""
-    store = ox.Store.read_only(str(data / "index"))
+    _, store = newest(data)
     numbers = count()
     text = (
         "PREFIX cov: <https://w3id.org/coverpath/coverage#> SELECT ?line ?code ?decision WHERE {{ "

@@ -22,6 +22,7 @@ import kg
 from api.library import library, read_queries, read_query
 from api.quads import write_index
 from api.results import PARQUET, XLSX
+from api.snapshots import publish
 from api.workers import Answer, Pool, Question
 from benchmarks.cases import determinations
 from kg.decide import POSTURES
@@ -59,10 +60,6 @@ class Told:
 
     def iri(self, line: Json) -> str:
         return f"{self.claim}#line-{line['line']}"
-
-    def trees(self) -> Iterator[Json]:
-        """Yield the criteria trees of all lines under all postures."""
-        yield from (line["path"] for posture in POSTURES for line in self.lines(posture))
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ def world(knowledge: kg.Knowledge, tmp_path_factory: pytest.TempPathFactory) -> 
     write_index(data, knowledge, made)
     store = ox.Store(str(data / "index"))
     store.extend(quad for quad, _ in reviews(told))
-    store.flush()
+    publish(data, store)
     del store
     with asyncio.Runner() as runner:
         pool = Pool(data, 1)
@@ -278,12 +275,13 @@ def claims_of_a_clause(world: World) -> list[Row]:
     clause = f"https://w3id.org/coverpath/policy/{CLAUSE}"
     found: set[Row] = set()
     for one in world.told:
-        for tree in one.trees():
-            for node in nodes(tree):
+        for line in (line for posture in POSTURES for line in one.lines(posture)):
+            for node in nodes(line["path"]):
                 if node["criterion"] == clause:
+                    status = world.knowledge.named("Status")[node["status"]]
                     for below in nodes(node):
                         for triple in below["witnesses"]:
-                            found.add((clause, one.claim, node["status"], *map(lexical, triple)))
+                            found.add((clause, one.iri(line), status, *map(lexical, triple)))
     return list(found)
 
 
