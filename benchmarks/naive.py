@@ -9,7 +9,7 @@ from fastapi import FastAPI
 import kg
 from benchmarks.__main__ import EXAMPLES, with_parts
 from kg.criteria import derived_shapes
-from tests.test_agreement import data_graph
+from tests.engines import data_graph
 
 knowledge = kg.load_knowledge()
 determination = kg.determine(kg.read_claim(EXAMPLES[0], knowledge), knowledge)

@@ -27,8 +27,10 @@ from api.workers import Answer, Pool, Question
 from benchmarks.cases import determinations
 from kg.decide import POSTURES
 from kg.errors import KnowledgeError
+from kg.evaluate import Reading
+from kg.outcome import Outcome
 from kg.rdf import determination_iri
-from kg.terms import ANATOMY, CONDITION, COV, RDFS, SKOS, local_name
+from kg.terms import ANATOMY, CONDITION, COV, RDFS, SKOS, Term, local_name
 from tests.conftest import ROOT
 
 Row = tuple[str, ...]
@@ -347,14 +349,20 @@ def criteria_never_met(world: World) -> list[Row]:
     asked: dict[str, set[str]] = {}
     met: set[str] = set()
     for one in world.told:
-        cases = [case for judged in one.determination.lines for case in judged.cases.values()]
-        left = [case.root for case in cases] + [hit.outcome for hit in one.determination.hits]
+        left: list[tuple[Outcome, Term, Reading]] = []
+        for judged in one.determination.lines:
+            of_postures = ((judged.decisions[posture].case.root, judged.readings[posture]) for posture in POSTURES)
+            left += [(root, judged.node, reading) for root, reading in of_postures]
+        left += [
+            (hit.outcome, hit.node, one.determination.lines[0].readings[POSTURES[0]]) for hit in one.determination.hits
+        ]
         while left:
-            outcome = left.pop()
-            asked.setdefault(outcome.criterion.iri, set()).add(str(outcome.focus))
+            outcome, focus, reading = left.pop()
+            asked.setdefault(outcome.criterion.iri, set()).add(str(focus))
             if outcome.status == "met":
                 met.add(outcome.criterion.iri)
-            left.extend(outcome.parts)
+            left.extend((part, focus, reading) for part in outcome.parts)
+            left.extend((inner, other, within) for other, inner, within in reading.others(outcome.criterion, focus))
     return [(x, world.text(x, RDFS + "label"), str(len(asked[x]))) for x in asked.keys() - met]
 
 
