@@ -176,12 +176,25 @@ class Reading:
 
     def why(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Witness]:
         """Yield the minimal witnesses by which a leaf is met at a node, or is refuted."""
+        return map(merge_all, self.all(leaf, focus, positive))
+
+    def all(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
+        """Yield the minimal witnesses in pieces."""
         found = self._finding if leaf.concept else self._of_others if leaf.parts else self._value
         earlier: list[frozenset[Triple]] = []
-        for witness in map(merge_all, found(leaf, focus, positive)):
-            if not any(other <= set(witness) for other in earlier):
-                yield witness
-                earlier.append(frozenset(witness))
+        waiting: Pieces | None = None  # the last one: what is alone is compared with nothing
+        for pieces in found(leaf, focus, positive):
+            if waiting is None and not earlier:
+                waiting = pieces
+                yield pieces
+                continue
+            if waiting is not None:
+                earlier.append(frozenset(chain.from_iterable(waiting)))
+                waiting = None
+            triples = frozenset(chain.from_iterable(pieces))
+            if not any(other <= triples for other in earlier):
+                yield pieces
+                earlier.append(triples)
 
     def first(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
         """Return the first of the minimal witnesses, in pieces."""
@@ -227,10 +240,15 @@ class Reading:
             if every or (outcome.met if positive else outcome.refuted):
                 if not pieces:
                     pieces.append(trace)
-                pieces += next(inner.witnesses(part, node, positive))
+                first = inner.first if part.is_leaf else inner.first_of
+                pieces += first(part, node, positive)
                 if not every:
                     break
         return tuple(pieces)
+
+    def first_of(self, criterion: Criterion, focus: Term, positive: bool) -> Pieces:
+        """Return the first of the witnesses of a join."""
+        return next(self.witnesses(criterion, focus, positive))
 
     def _of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         way, asks = self.plan.others[leaf.iri]
@@ -264,6 +282,9 @@ class Reading:
 
     def traces(self, focus: Term, way: Way) -> Reached:
         """Return the nodes to which a way leads, each with the triples on the way."""
+        if len(way) == 1 and isinstance(way[0], Step):
+            predicate = way[0].predicate
+            return {end: ((focus, predicate, end),) for end in self.index.get((focus, predicate), ())}
         reached: Reached = {focus: ()}
         for step in way:
             further: Reached = {}

@@ -68,7 +68,7 @@ class Determination:
             "lines": lines,
             "edits": [teller.edit(hit) for hit in self.hits],
             "conflicts": [conflict for line in lines for conflict in line["conflicts"]],
-            "derivations": [teller.derivation(*one) for one in teller.derivations],
+            "derivations": [teller.derivation(triple, *why) for triple, why in teller.derivations.items()],
             "knowledge": self.knowledge.hash,
         }
 
@@ -82,15 +82,18 @@ class Teller:
         self.index = determination.reasoned.index
         self.claim = determination.claim.iri
         self.lines = {line.node for line in determination.lines}
-        self.derivations: dict[tuple[Triple, str, Pieces], int] = {}
+        self.derivations: dict[Triple, tuple[int, str, Pieces]] = {}
         self._listed: dict[int, list[list[str]]] = {}
         self._words: dict[int, tuple[str, ...]] = {}
         self._singles: dict[Triple, Premises] = {}
         self._of_claim: dict[Criterion, Evidence] = {}
         self._names: dict[str, str] = {}
+        self.names: dict[str, str] = self.knowledge.remember(("names",), dict)
+        self.verbs: dict[str, str] = self.knowledge.remember(("verbs",), dict)
         self._said: dict[Triple, str] = {}
-        self._all: dict[Criterion, list[list[list[str]]]] = {}
-        self._nodes: dict[tuple[Outcome, Term], Json] = {}
+        self._nodes: dict[Term, dict[Outcome, Json]] = {}
+        self._silent: dict[Outcome, Json] = {}
+        self._of_claims: dict[tuple[Outcome, frozenset[str]], Json] = {}
         self.told: dict[Outcome, Json] = self.knowledge.remember(("told",), dict)
         self.caveats: dict[Outcome, str] = self.knowledge.remember(("caveats",), dict)
         self._asked: dict[Atom, dict[str, str]] = {}
@@ -158,17 +161,42 @@ class Teller:
         `grounds` are the leaves by each of which the line is denied: these list all their witnesses. What is told
         once is not told again: where nothing is known, all lines share it.
         """
-        key = (outcome, "" if outcome.silent and focus in self.lines else focus)
-        known = self._nodes.get(key)
+        here = self._silent if outcome.silent and focus in self.lines else self._nodes.setdefault(focus, {})
+        known = here.get(outcome)
         if known is None:
-            told = self._leaf if outcome.criterion.is_leaf else self._join
-            known = self._nodes[key] = told(outcome, focus, reading, grounds)
+            known = here[outcome] = self._node(outcome, focus, reading, grounds)
         return known
 
-    def _join(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
-        node = self.head(outcome, focus)
-        node["witnesses"] = []
-        node["parts"] = [self.path(part, focus, reading, grounds) for part in outcome.parts]
+    def _node(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
+        criterion = outcome.criterion
+        names = reading.plan.of_claims.get(criterion)
+        if names is None or focus not in self.lines or (focus, FINDING) in self.index:
+            return self._fresh(outcome, focus, reading, grounds)
+        key = (outcome, grounds & names)
+        told = self._of_claims.get(key)
+        if told is not None:
+            return self._again(told, focus)
+        told = self._of_claims[key] = self._fresh(outcome, focus, reading, grounds)
+        return told
+
+    def _fresh(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
+        if outcome.criterion.is_leaf:
+            return self._leaf(outcome, focus, reading, grounds)
+        told = self.head(outcome, focus)
+        told["witnesses"] = []
+        told["parts"] = [self.path(part, focus, reading, grounds) for part in outcome.parts]
+        return told
+
+    def _again(self, told: Json, focus: Term) -> Json:
+        """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
+        node = told.copy()
+        if told["witnesses"]:
+            node["witnesses"] = [[focus, OF_CLAIM, self.claim], *told["witnesses"][1:]]
+            if "alternatives" in told:
+                others = told["alternatives"]
+                node["alternatives"] = [[[focus, OF_CLAIM, self.claim], *one[1:]] for one in others]
+        elif told["parts"] and "words" not in told:
+            node["parts"] = [self._again(part, focus) for part in told["parts"]]
         return node
 
     def _leaf(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
@@ -191,7 +219,7 @@ class Teller:
         if sources:
             node["sources"] = sources
         if criterion.iri in grounds:
-            node["alternatives"] = self.alternatives(outcome, focus, reading)
+            node["alternatives"] = self.alternatives(outcome, focus, reading, node["witnesses"])
         return node
 
     def _of_other(self, outcome: Outcome, focus: Term, reading: Reading) -> Json:
@@ -260,9 +288,7 @@ class Teller:
                 steps = plan.first_end(asked, values[0], positive)
                 if steps is not None and not (positive and outcome.refuted):
                     triple = (focus, predicate, values[0])
-                    said = self._said.get(triple)
-                    if said is None:
-                        said = self._said[triple] = self.sentence(triple)
+                    said = self.sentence(triple)
                     if not steps:
                         return Evidence([self.triple(triple)], [said], [], [])
                     return Evidence(
@@ -273,36 +299,48 @@ class Teller:
     def _evidence(self, outcome: Outcome, focus: Term, reading: Reading) -> "Evidence":
         told: list[str] = []
         derived: dict[int, None] = {}
-        shown: dict[int, Premises] = {}
-        concluded = reading.reasoned.concluded
-        for positive, witness in self.chosen(outcome, focus, reading):
+        shown: dict[int, list[list[str]]] = {}
+        leaf, concluded = outcome.criterion, reading.reasoned.concluded
+        for positive in (True, False):
+            if not (outcome.met if positive else outcome.refuted):
+                continue
             words: list[str] = []
-            for piece in witness:
+            for piece in reading.first(leaf, focus, positive):
                 if type(piece) is Known:
-                    shown[id(piece)] = piece
+                    shown[id(piece)] = self.listed(piece)
                     words += piece.words or self.words(piece)
                     continue
                 for triple in piece:
-                    conclusion = None
-                    if (triple[0], triple[1]) in concluded:
-                        conclusion = reading.reasoned.conclusion(triple)
-                    premises = conclusion.why(triple[2]) if conclusion else ()
-                    for part in premises or (self._single(triple),):
-                        shown[id(part)] = part
-                        words += self.words(part)
-                    if conclusion and premises:
-                        key = (triple, conclusion.rule, premises)
-                        derived[self.derivations.setdefault(key, len(self.derivations))] = None
-                        if conclusion.rule in CONCLUSIONS:
+                    s, p, o = triple
+                    conclusion = reading.reasoned.conclusion(triple) if (s, p) in concluded else None
+                    premises = conclusion.why(o) if conclusion else ()
+                    if not conclusion or not premises:
+                        single = self._single(triple)
+                        shown[id(single)] = self.listed(single)
+                        if p not in SILENT:
                             words.append(self.sentence(triple))
-            if not positive and (focus, AT_SITE) in self.index:
-                words.append(self.not_there(focus))
-            if words:
-                told.append("; ".join(dict.fromkeys(words)))
-        triples = list(chain.from_iterable([self.listed(piece) for piece in shown.values()]))
-        if outcome.criterion.parts or outcome.criterion.concept:  # pieces of several facts may overlap
+                        continue
+                    for part in premises:
+                        shown[id(part)] = self.listed(part)
+                        words += (part.words if type(part) is Known else None) or self.words(part)
+                    known = self.derivations.get(triple)
+                    if known is None:
+                        known = self.derivations[triple] = len(self.derivations), conclusion.rule, premises
+                    derived[known[0]] = None
+                    if conclusion.rule in CONCLUSIONS:
+                        words.append(self.sentence(triple))
+            told += self._told(words, focus, positive)
+        triples = list(chain.from_iterable(shown.values()))
+        if leaf.concept or (leaf.parts and (leaf.kind == "EveryLeaf" or outcome.refuted)):  # of several: may overlap
             triples = list({tuple(triple): triple for triple in triples}.values())
-        return Evidence(triples, told, list(derived), self.sources(shown.values()))
+        sources = self.sources(triples) if leaf.concept else []
+        return Evidence(triples, told, list(derived), sources)
+
+    def _told(self, words: list[str], focus: Term, positive: bool) -> list[str]:
+        """Return sentences as one, with what is not there where an exposure puts nothing at risk."""
+        if not positive and (focus, AT_SITE) in self.index:
+            words.append(self.not_there(focus))
+        return ["; ".join(dict.fromkeys(words))] if words else []
 
     def _single(self, triple: Triple) -> Premises:
         """Return a triple as a piece, always the same one."""
@@ -330,28 +368,40 @@ class Teller:
             self._kept.append(piece)
         return known
 
-    def sources(self, pieces: Iterable[Premises]) -> list[dict[str, str]]:
+    def sources(self, triples: Iterable[list[str]]) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
-        found: dict[str, str] = {}
-        for piece in pieces:
-            for s, p, _ in () if type(piece) is Known else piece:
-                if p == CONCEPT:
-                    for source in self.index.get((s, SOURCE), ()):
-                        found[str(s)] = written(source) if isinstance(source, str) else source[0]
-        return [{"fact": node, "source": source} for node, source in found.items()]
+        nodes = dict.fromkeys(s for s, p, _ in triples if p == CONCEPT)
+        found = ((node, source) for node in nodes for source in self.index.get((node, SOURCE), ()))
+        return [{"fact": node, "source": source.value} for node, source in found if isinstance(source, Literal)]
 
-    def alternatives(self, outcome: Outcome, focus: Term, reading: Reading) -> list[list[list[str]]]:
+    def alternatives(
+        self, outcome: Outcome, focus: Term, reading: Reading, first: list[list[str]]
+    ) -> list[list[list[str]]]:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
         leaf = outcome.criterion
-        of_claim = (focus, FINDING) not in self.index if leaf.concept else leaf in reading.plan.shared
-        known = self._all.get(leaf) if of_claim else None
-        if known is None:
-            sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
-            found = chain.from_iterable(reading.why(leaf, focus, positive) for positive in sides)
-            known = [[*map(self.triple, self.asserted(one, reading))] for one in islice(found, LIMIT)]
-            if of_claim:
-                known = self._all[leaf] = [one[1:] for one in known]  # after that of which claim the line is
-        return [[[str(focus), OF_CLAIM, self.claim], *one] for one in known] if of_claim else known
+        sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
+        every = chain.from_iterable(reading.all(leaf, focus, positive) for positive in sides)
+        found = list(islice(every, LIMIT))
+        if len(found) == 1:
+            return [first]
+        return [self.asserted_triples(one, reading, bool(leaf.concept or leaf.parts)) for one in found]
+
+    def asserted_triples(self, witness: Pieces, reading: Reading, several: bool) -> list[list[str]]:
+        """Return a witness as asserted triples; pieces of `several` facts may overlap."""
+        concluded = reading.reasoned.concluded
+        shown: dict[int, Premises] = {}
+        for piece in witness:
+            if type(piece) is Known:
+                shown[id(piece)] = piece
+                continue
+            for triple in piece:
+                conclusion = None
+                if (triple[0], triple[1]) in concluded:
+                    conclusion = reading.reasoned.conclusion(triple)
+                for part in (conclusion.why(triple[2]) if conclusion else ()) or (self._single(triple),):
+                    shown[id(part)] = part
+        triples = chain.from_iterable([self.listed(piece) for piece in shown.values()])
+        return list({tuple(triple): triple for triple in triples}.values()) if several else list(triples)
 
     def asserted(self, witness: Iterable[Triple], reading: Reading) -> list[Triple]:
         """Return the asserted triples that a witness comes down to."""
@@ -362,7 +412,7 @@ class Teller:
             found.update(dict.fromkeys(chain.from_iterable(pieces) if pieces else (triple,)))
         return list(found)
 
-    def derivation(self, triple: Triple, by: str, pieces: Pieces) -> Json:
+    def derivation(self, triple: Triple, place: int, by: str, pieces: Pieces) -> Json:
         """Return a derived triple with its rule and the asserted triples that it follows from."""
         asserted = {tuple(one): one for one in chain.from_iterable(map(self.listed, pieces))}
         return {"triple": self.triple(triple), "rule": by, "from": list(asserted.values())}
@@ -411,13 +461,18 @@ class Teller:
 
     def sentence(self, triple: Triple) -> str:
         """Return one triple in words."""
-        s, p, o = triple
+        known = self._said.get(triple)
+        if known is None:
+            known = self._said[triple] = self._sentence(*triple)
+        return known
+
+    def _sentence(self, s: Term, p: str, o: Term) -> str:
         if p == CONCEPT:
             shown = self.knowledge.notation(str(self.index[s, STATUS][0]))
             return f"the claim lists {self.name(o)} as {shown}" if self.is_recorded(s) else f"{self.name(o)} is {shown}"
         if p == CORD_POSITION:
             return f"{self.name(s)} {self.knowledge.label(p)} {self.knowledge.label(o)}{self.left_there(s, o)}"
-        verb = VERBS.get(p) or self.label(p)
+        verb = self.verbs.get(p) or remember(self.verbs, p, VERBS.get(p) or self.knowledge.label(p))
         told = "" if isinstance(o, Literal) and o.value == "true" else f" {self.name(o)}"
         return f"{self.name(s).partition(' (')[0]} {verb}{told}"
 
@@ -442,7 +497,8 @@ class Teller:
                 if known is None:
                     known = self._names[term] = self._own_name(term)
                 return known
-            return self.knowledge.remember(("name", term), lambda: self._known_name(term))
+            known = self.names.get(term)
+            return known or remember(self.names, term, self._known_name(term))
         return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
 
     def _own_name(self, term: str) -> str:

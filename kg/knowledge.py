@@ -433,6 +433,7 @@ def load_knowledge(root: Path | None = None) -> Knowledge:
         return _read_knowledge(root)
     finally:
         gc.enable()
+        gc.freeze()  # knowledge stays as long as the process: looking through it again and again finds no garbage
 
 
 def _read_knowledge(root: Path) -> Knowledge:

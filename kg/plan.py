@@ -77,7 +77,8 @@ class Place:
 class Plan:
     """How the leaves at or below some criteria are read."""
 
-    def __init__(self, roots: Iterable[Criterion], knowledge: Knowledge) -> None:
+    def __init__(self, criteria: Iterable[Criterion], knowledge: Knowledge) -> None:
+        roots = tuple(criteria)
         self.knowledge = knowledge
         self.links = knowledge.links
         self.leaves = list({leaf.iri: leaf for root in roots for leaf in root.leaves()}.values())
@@ -96,6 +97,10 @@ class Plan:
             self._enter(leaf, places, inner)
         self.of_claim = tuple(place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),))
         self.shared = frozenset(leaf for leaf in self.leaves if not leaf.concept and self._is_of_claim(leaf))
+        claimed = (*self.shared, *(leaf for leaf in self.leaves if leaf.concept))
+        self.of_claims = {leaf: frozenset((leaf.iri,)) for leaf in claimed}  # with the leaves below
+        for root in roots:
+            self._sort(root)
         self.direct = {iri: where for iri, where in self.where.items() if all(not way for way, _, _ in where)}
         self.own = tuple(place for place in places.values() if place not in self.of_claim)
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
@@ -131,6 +136,13 @@ class Plan:
                     found = asked._replace(onward=onward)
                     place(way).asked.setdefault(last.predicate, []).append(found)
                     self.where.setdefault(leaf.iri, []).append((way, last.predicate, found))
+
+    def _sort(self, criterion: Criterion) -> bool:
+        """Say whether all leaves of a criterion are read of the claim, but for findings of lines; and keep it."""
+        parts = [self._sort(part) for part in criterion.parts]  # each, though one may settle it
+        if not criterion.is_leaf and all(parts):
+            self.of_claims[criterion] = frozenset(leaf.iri for leaf in criterion.leaves())
+        return criterion in self.of_claims
 
     def _is_of_claim(self, leaf: Criterion) -> bool:
         """Say whether a leaf is read of the claim, and so alike for all its lines."""

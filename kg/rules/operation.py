@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
+from itertools import chain
 from typing import NamedTuple
 
 from kg.rules.derived import CODE, PROCEDURE, Conclusion, Pieces, Premises, Stated, follows, given, rule
@@ -170,7 +171,12 @@ class Operation(Stated):
     def _at_risk(
         self, coded: Premises, courses: Mapping[Term, Premises], site: Site, position: Position | None, structure: Term
     ) -> Pieces:
-        return coded, courses[structure], site.premises, *self._enclosed(site.place, position)[str(structure)]
+        enclosed = self._enclosed(site.place, position)[str(structure)]
+        if len(enclosed) == 1 or not all(isinstance(piece, Known) for piece in enclosed):
+            return coded, courses[structure], site.premises, *enclosed
+        key = ("enclosed with", site.place, str(structure), position.value if position else "")
+        told = self.knowledge.remember(key, lambda: Known(chain.from_iterable(enclosed)))
+        return coded, courses[structure], site.premises, told
 
     def _enclosed(self, place: str, position: Position | None) -> Mapping[str, Pieces]:
         """Return what the canal holds at a place; what it holds of the cord depends on where the cord ends."""
