@@ -102,12 +102,10 @@ def status(bits: Bits) -> str:
 class Reading:
     """The facts of a claim with what follows from them, over the knowledge, as criteria read them."""
 
-    def __init__(
-        self, claim: str, facts: Iterable[Triple], derived: Derivations, knowledge: Graph, kept: "Kept"
-    ) -> None:
-        self.claim, self.derived, self.knowledge, self.kept = claim, derived, knowledge, kept
+    def __init__(self, claim: str, facts: Iterable[Triple], derived: Derivations, know: Graph, kept: "Kept") -> None:
+        self.claim, self.derived, self.knowledge, self.kept = claim, derived, know, kept
         self.facts = tuple(facts)
-        self.graph = Graph(chain(self.facts, derived), below=knowledge)
+        self.graph = Graph(chain(self.facts, derived), below=know)
         self._bits: dict[tuple[str, Term], Bits] = {}
         self._sides: dict[tuple[str, Term, bool], Supports] = {}
         self._walked: dict[tuple[Term, Term], Ways] = {}
@@ -163,7 +161,7 @@ class Reading:
 
     def _closure(self, step: Term, reached: Ways) -> Ways:
         """Walk on until nothing new is reached, and nothing in a new way."""
-        while (further := _either((reached, self._further(step, reached)))) != reached:
+        while _sets(further := _either((reached, self._further(step, reached)))) != _sets(reached):
             reached = further
         return reached
 
@@ -284,7 +282,7 @@ class Reading:
         return self.walk(self.knowledge.value(leaf.iri, SH + "path") or NIL, focus)
 
     def _others(self, leaf: Criterion, focus: Term, positive: bool) -> Supports:
-        """All nodes that the path reaches, and at least one, meet or refute the inner criterion; or any of them does."""
+        """All nodes that the path reaches, at least one, meet or refute the inner criterion; or any of them does."""
         (inner,), reached = leaf.parts, self.reached(leaf, focus)
         each = [self.witnesses(inner, node, positive) for node in reached]
         if positive == (leaf.kind == "EveryLeaf"):
@@ -295,10 +293,10 @@ class Reading:
     # Asserted triples
 
     def expanded(self, witness: Support) -> Supports:
-        """Return the minimal sets of asserted triples that a witness comes down to, each derived triple by its rules."""
+        """Return the minimal sets of asserted triples that a witness comes down to by the rules."""
         if witness not in self._expanded:
             stated = frozenset(triple for triple in witness if triple not in self.derived)
-            derived = (chain.from_iterable(self.derived[t].values()) for t in witness if t in self.derived)
+            derived = (minimal(chain.from_iterable(self.derived[t].values())) for t in witness if t in self.derived)
             self._expanded[witness] = together((stated,), *derived)
         return self._expanded[witness]
 
@@ -312,6 +310,10 @@ def _either(found: Iterable[Ways]) -> Ways:
         for end, supports in ways.items():
             merged.setdefault(end, []).extend(supports)
     return {end: minimal(supports) for end, supports in merged.items()}
+
+
+def _sets(ways: Ways) -> dict[Term, frozenset[Support]]:
+    return {end: frozenset(supports) for end, supports in ways.items()}
 
 
 def _number(term: Term) -> Decimal | None:

@@ -202,9 +202,9 @@ class _Claim:
         levels = tuple(found)
         for p in self.procedures:
             region, shown = self.region_of_code(p)
-            if region and not self.of(p, "level"):
-                if not any(region in self.know.above(PART_OF, level) for level in levels):
-                    found[region].append(shown)
+            named = any(region in self.know.above(PART_OF, level) for level in levels)
+            if region and not named and not self.of(p, "level"):
+                found[region].append(shown)
         return {place: minimal(supports) for place, supports in found.items()}
 
     def region_of_code(self, procedure: str) -> tuple[str, Support]:
@@ -400,7 +400,7 @@ class _Claim:
                 for role in self.of(performer, "role"):
                     for concept in self.know.graph.objects(role, COV + "statesAbsenceOf"):
                         steps = ((line, "performer", performer), (performer, "role", role))
-                        said = {(s, COV + p, o) for s, p, o in steps}
+                        said: set[Triple] = {(s, COV + p, o) for s, p, o in steps}
                         shown = (frozenset({*said, (role, COV + "statesAbsenceOf", concept)}),)
                         node = f"{line}-denies-{local_name(str(concept))}"
                         yield from self.stated(line, node, concept, "Absent", "roleStates", shown)
@@ -427,8 +427,8 @@ class _Claim:
             code = self.code(node)
             if code and isinstance(day, Literal):
                 status, shown = self.know.validity(code, date.fromisoformat(day.value))
-                said = frozenset({(node, COV + "code", code), (self.claim, COV + "serviceDate", day)})
-                yield "codeValidity", (node, COV + "codeValidity", COV + status), (said | shown,)
+                said: set[Triple] = {(node, COV + "code", code), (self.claim, COV + "serviceDate", day)}
+                yield "codeValidity", (node, COV + "codeValidity", COV + status), (shown | said,)
 
     def first_of(self, nodes: Iterable[str]) -> dict[str, list[str]]:
         """Return nodes by their codes, in the order of the claim."""
@@ -538,7 +538,8 @@ class _Claim:
 
     def spans(self, line: str) -> tuple[list[tuple[datetime, datetime]], Support]:
         """Return the intervals of a line, and the triples that state them."""
-        spans, shown = [], set()
+        spans: list[tuple[datetime, datetime]] = []
+        shown: set[Triple] = set()
         for interval in self.of(line, "interval"):
             ends = [self.facts.value(interval, COV + name) for name in ("start", "end")]
             times = [datetime.fromisoformat(end.value) for end in ends if isinstance(end, Literal)]

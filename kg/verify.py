@@ -192,24 +192,11 @@ def _form(given: object, form: Form, place: str, depth: int) -> Iterator[Failure
     if depth > 3 * MAX_DEPTH:
         yield Failure("document", place, "it nests too deep")
     elif isinstance(form, dict):
-        if not isinstance(given, Mapping):
-            yield Failure("document", place, "this is no object")
-            return
-        known = {key.removesuffix("?") for key in form}
-        for key in form:
-            if not key.endswith("?") and key not in given:
-                yield Failure("document", place, f"`{key}` is missing")
-        for key, value in given.items():
-            if key not in known:
-                yield Failure("document", place, "it has a part that the contract does not name")
-                return
-            inner = form[key] if key in form else form[key + "?"]
-            yield from _form(value, inner, f"{place}.{key}", depth + 1)
+        yield from _object(given, form, place, depth)
     elif isinstance(form, list):
         if not isinstance(given, list):
             yield Failure("document", place, "this is no list")
-            return
-        for i, value in enumerate(given):
+        for i, value in enumerate(given if isinstance(given, list) else ()):
             yield from _form(value, form[0], f"{place}[{i}]", depth + 1)
     elif form is TRIPLE:
         if not (isinstance(given, list | tuple) and len(given) == 3 and all(isinstance(x, str) for x in given)):
@@ -219,6 +206,21 @@ def _form(given: object, form: Form, place: str, depth: int) -> Iterator[Failure
             yield Failure("document", place, f"this is none of {', '.join(sorted(form))}")
     elif not isinstance(given, form) or (isinstance(given, bool) and form is not bool):
         yield Failure("document", place, "this is a value of another kind")
+
+
+def _object(given: object, form: dict[str, Form], place: str, depth: int) -> Iterator[Failure]:
+    if not isinstance(given, Mapping):
+        yield Failure("document", place, "this is no object")
+        return
+    for key in form:
+        if not key.endswith("?") and key not in given:
+            yield Failure("document", place, f"`{key}` is missing")
+    for key, value in given.items():
+        inner = form.get(key, form.get(f"{key}?"))
+        if inner is None:
+            yield Failure("document", place, "it has a part that the contract does not name")
+        else:
+            yield from _form(value, inner, f"{place}.{key}", depth + 1)
 
 
 # 2. The knowledge
@@ -277,9 +279,9 @@ class Book:
         """Return the edition of a policy or guideline that is in force on a day."""
         for edition in self.graph.subjects(COV + "ofPolicy", document):
             start, end = (self.graph.text(edition, COV + name) for name in ("effectiveFrom", "effectiveUntil"))
-            if (edition, TYPE, COV + "Edition") in self.graph and isinstance(edition, str):
-                if (not start or start[:10] <= day.isoformat()) and (not end or day.isoformat() < end[:10]):
-                    return edition
+            in_force = (not start or start[:10] <= day.isoformat()) and (not end or day.isoformat() < end[:10])
+            if in_force and isinstance(edition, str) and (edition, TYPE, COV + "Edition") in self.graph:
+                return edition
         return None
 
     def clauses(self, edition: str) -> tuple[Clause, ...]:
@@ -400,10 +402,9 @@ class Case:
             return APPROVE
         if posture == "final":
             return DENY
-        if posture == "advisory" and self.is_supported and not groups.get(DOCUMENTED, (True, False))[1]:
-            if all(groups.get(name, (True, False))[0] for name in (COVERED, CONDITIONED)):
-                return APPROVE
-        return PEND
+        lacking = groups.get(DOCUMENTED, (True, False))[1]
+        covered = all(groups.get(name, (True, False))[0] for name in (COVERED, CONDITIONED))
+        return APPROVE if posture == "advisory" and self.is_supported and covered and not lacking else PEND
 
 
 class Verdict(NamedTuple):
@@ -527,7 +528,7 @@ class Replay:
         self.reading = Reading(claim.iri, claim.facts, self.derived, book.graph, book.kept)
         self.edition = book.edition(_policy(given, book) or "", claim.service_date) or ""
         self.nodes = {number: node for number, node, _ in claim.lines}
-        self.listed = [tuple(map(tuple, (one["triple"],)))[0] for one in given["derivations"]]
+        self.listed = frozenset(tuple(one["triple"]) for one in given["derivations"])
         self._brings: dict[tuple[str, ...], dict[str, Bits]] = {}
 
     def failures(self) -> Iterator[Failure]:
@@ -553,7 +554,7 @@ class Replay:
     # What follows
 
     @cached_property
-    def supports(self) -> dict[tuple[str, ...], dict[str, set[frozenset[tuple[str, ...]]]]]:
+    def supports(self) -> dict[tuple[str, ...], dict[str, set["Said"]]]:
         """Return what follows from the claim, by rule, with all minimal supports, as JSON carries them."""
         return {
             tuple(map(written, triple)): {rule: set(map(_written, supports)) for rule, supports in by.items()}
@@ -736,7 +737,7 @@ class Replay:
     # Lines
 
     def line(self, line: Json) -> Iterator[Failure]:
-        place, node = f"lines[{line['line']}]", self.nodes[line["line"]]
+        place, node = f"lines[{line['line'] - 1}]", self.nodes[line["line"]]
         verdicts = self.verdicts[node]
         verdict = verdicts[self.posture]
         case, decision = verdict.case, verdict.decision
@@ -982,66 +983,83 @@ class Replay:
         return self.book.notation(level) if level else focus.rpartition("#")[2].replace("-", " ")
 
     def witness(
-        self, given: Json, leaf: Criterion, focus: str, reading: Reading, place: str, of_ground: bool
+        self, given: Json, leaf: Criterion, focus: str, reading: Reading, place: str, is_ground: bool
     ) -> Iterator[Failure]:
         """Yield where the witnesses of a leaf are not minimal sets of true triples that suffice."""
-        bits = reading.bits(leaf, focus)
-        sides = [
-            reading.witnesses(leaf, focus, positive)
-            for positive, holds in zip((True, False), bits, strict=True)
-            if holds
-        ]
-        listed = [tuple(triple) for triple in given["witnesses"]]
-        known = self.known(reading)
-        if any(triple not in known for triple in listed):
+        held = [positive for positive, holds in zip((True, False), reading.bits(leaf, focus), strict=True) if holds]
+        sides = [self.shown(reading, leaf, focus, positive) for positive in held]
+        listed, known = [tuple(triple) for triple in given["witnesses"]], self.known(reading)
+        whole = frozenset(listed)
+        if not all(triple in known for triple in whole):
             yield Failure("witness", place, "neither claim nor knowledge states all of the witness")
             return
-        each = [{_written(shown): one for one in side for shown in reading.expanded(one)} for side in sides]
-        fitting = {frozenset().union(*chosen): chosen for chosen in product(*each)}
-        chosen = fitting.get(frozenset(listed))
-        if len({*listed}) < len(listed) or chosen is None:
+        parts = [[shown for shown in side if shown <= whole] for side in sides]
+        chosen = [some for some in product(*parts) if frozenset().union(*some) == whole]
+        if len(whole) < len(listed) or not chosen:
             yield Failure("witness", place, "the witness does not suffice, or not all of it is needed")
-        elif chosen:
-            used = {tuple(map(written, t)) for shown, side in zip(chosen, each, strict=True) for t in side[shown]}
-            if not all(triple in self.listed for triple in used & self.supports.keys()):
-                yield Failure("derivations", place, "what the witness shows by a rule is not derived")
-        if of_ground:
-            yield from self.alternatives(given.get("alternatives"), each, sides, reading, place)
+        elif not any(self.are_listed(sides, some) for some in chosen):
+            yield Failure("derivations", place, "what the witness shows by a rule is not derived")
+        if is_ground:
+            every = [one for positive in held for one in reading.witnesses(leaf, focus, positive)]
+            each = [set(map(_written, reading.expanded(one))) for one in every]
+            yield from self.alternatives(given.get("alternatives"), sides, each, place)
         elif "alternatives" in given:
             yield Failure("alternatives", place, "the leaf is no ground of the denial")
 
-    @staticmethod
+    def shown(self, reading: Reading, leaf: Criterion, focus: str, positive: bool) -> "Shown":
+        """Return the sets of asserted triples by which a side of a leaf holds, each with what it shows by rules."""
+        found: Shown = {}
+        for witness in reading.witnesses(leaf, focus, positive):
+            derived = {tuple(map(written, triple)) for triple in witness if triple in self.derived}
+            for support in reading.expanded(witness):
+                found.setdefault(_written(support), []).append(frozenset(derived))
+        return found
+
+    def are_listed(self, sides: list["Shown"], chosen: Iterable["Said"]) -> bool:
+        """Say whether all that some witnesses show by rules is among the derivations."""
+        each = (side[one] for side, one in zip(sides, chosen, strict=True))
+        return all(any(derived <= self.listed for derived in ways) for ways in each)
+
     def alternatives(
-        given: list[list[list[str]]] | None,
-        each: list[dict[frozenset[tuple[str, ...]], Support]],
-        sides: list[Supports],
-        reading: Reading,
-        place: str,
+        self, given: list[list[list[str]]] | None, sides: list["Shown"], each: list[set["Said"]], place: str
     ) -> Iterator[Failure]:
-        """Yield where not all witnesses of a leaf are listed, each once."""
+        """Yield where not all witnesses of a leaf are listed, each once.
+
+        Witnesses that rest on the same facts of the claim, and differ in their way through the ontology, are one: an
+        appeal can beat only what the claim states. One derivation of each derived triple is enough; witnesses that
+        differ in derived triples alone may both be listed.
+        """
         sets = [frozenset(map(tuple, one)) for one in given or ()]
-        fitting = [next((side[one] for side in each if one in side), None) for one in sets]
-        if given is None or None in fitting or any(len(s) < len(one) for s, one in zip(sets, given, strict=True)):
-            yield Failure("alternatives", place, "one does not suffice, or not all of it is needed")
-        elif len({*sets}) < len(sets):
-            yield Failure("alternatives", place, "one is listed twice")
-        elif len(sets) < LISTED and any(
-            not any(_written(shown) in sets for shown in reading.expanded(one)) for side in sides for one in side
+        ways = {one: sum(len(side.get(one, ())) for side in sides) for one in sets}
+        of_claim = [{triple for triple in one if triple[0].startswith(self.claim.iri)} for one in sets]
+        if (
+            given is None
+            or not all(ways.values())
+            or any(len(s) < len(one) for s, one in zip(sets, given, strict=True))
         ):
+            yield Failure("alternatives", place, "one does not suffice, or not all of it is needed")
+        elif any(sets.count(one) > ways[one] for one in sets):
+            yield Failure("alternatives", place, "one is listed twice")
+        elif len(sets) < LISTED and not all(any(s <= one for s in of_claim for one in ways) for ways in each):
             yield Failure("alternatives", place, "not all witnesses are listed")
 
 
-class Known(NamedTuple):
+Said = frozenset[tuple[str, ...]]  # triples as JSON carries them
+Shown = dict[Said, list[Said]]
+
+
+@dataclass(frozen=True)
+class Known:
     """What knowledge and claim state."""
 
     knowledge: frozenset[tuple[str, ...]]
     claim: frozenset[tuple[str, ...]]
 
-    def __contains__(self, triple: object) -> bool:
+    def __contains__(self, triple: tuple[str, ...]) -> bool:
         return triple in self.claim or triple in self.knowledge
 
 
-def _written(support: Support) -> frozenset[tuple[str, ...]]:
+def _written(support: Support) -> Said:
     return frozenset(tuple(map(written, triple)) for triple in support)
 
 
