@@ -263,6 +263,11 @@ class Book:
         return [(read_criterion(self.graph, e), self.graph.iri(e, COV + "effect") or "", True) for e in edits]
 
     @cached_property
+    def asking(self) -> list[Criterion]:
+        """Return all fact leaves."""
+        return [read_criterion(self.graph, s) for s, p, _ in self.graph if p == COV + "asksFor"]
+
+    @cached_property
     def facts(self) -> dict[str, str]:
         """Return the facts that a claim may list, by their names."""
         asked = (s for s, p, _ in self.graph if p == COV + "question")
@@ -533,17 +538,20 @@ class Replay:
 
     def failures(self) -> Iterator[Failure]:
         """Yield what does not hold."""
-        wrong = list(self.lines())
-        yield from wrong
+        yield from self.lines()
         yield from self.derivations()
         yield from self.edits()
-        if not wrong:
+        if self.has_lines:
             for line in self.given["lines"]:
                 yield from self.line(line)
 
-    def lines(self) -> Iterator[Failure]:
+    @property
+    def has_lines(self) -> bool:
         given = [(line["line"], line["code"]) for line in self.given["lines"]]
-        if given != [(number, code) for number, _, code in self.claim.lines]:
+        return given == [(number, code) for number, _, code in self.claim.lines]
+
+    def lines(self) -> Iterator[Failure]:
+        if not self.has_lines:
             yield Failure("lines", "lines", "these are not the lines of the claim, each once and in order")
         decisions = {line["decision"] for line in self.given["lines"]}
         if self.given["decision"] != (decisions.pop() if len(decisions) == 1 else "mixed"):
@@ -936,11 +944,10 @@ class Replay:
             alone = {t: by for t, by in derived.items() if t[0] == node}
             reading = Reading(self.claim.iri, facts, alone, self.book.graph, self.book.kept)
             self._brings[key] = {}
-            asked = (s for s, p, _ in self.book.graph if p == COV + "asksFor")
-            for leaf in map(str, asked):
-                bits = reading.bits(Criterion(leaf, "FactLeaf", "", "", ""), self.claim.iri)
+            for leaf in self.book.asking:
+                bits = reading.bits(leaf, self.claim.iri)
                 if any(bits):
-                    self._brings[key][leaf] = bits
+                    self._brings[key][leaf.iri] = bits
         return self._brings[key]
 
     # Paths
