@@ -897,11 +897,10 @@ class Replay:
                 brought[iri] = before[0] or met, before[1] or refuted
         if any(met and refuted for met, refuted in brought.values()):
             return False
-        for group in (case.root, *(c.criterion for _, c in case.guidance)):
-            for leaf in group.leaves():
-                known, more = case.bits(leaf), brought.get(leaf.iri, (False, False))
-                if (known[0] and not known[1] and more[1]) or (known[1] and not known[0] and more[0]):
-                    return False
+        for leaf in case.root.leaves():
+            known, more = case.bits(leaf), brought.get(leaf.iri, (False, False))
+            if (known == (True, False) and more[1]) or (known == (False, True) and more[0]):
+                return False
         supposed = self.supposed(case, brought, verdict.posture)
         if to == "secured":
             return supposed.settled(verdict.posture) == APPROVE and supposed.groups[NOT_EXCLUDED][0]
