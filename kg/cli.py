@@ -40,6 +40,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="Say who may use the service."
 app.add_typer(keys_app, name="keys")
 
 BAD_INPUT = 2
+UNPROVEN = 3
 
 
 class Posture(StrEnum):
@@ -243,6 +244,24 @@ def check(claims: Claims, policy: Policy = None) -> None:
             typer.echo(f"  {where}: {edit['label']} ({edit['effect']})")
     _say_faults(faulty)
     raise typer.Exit(BAD_INPUT if faulty else 0)
+
+
+@app.command()
+def verify(
+    determination: Annotated[Path, typer.Argument(metavar="DETERMINATION", help="as JSON")],
+    claim: Annotated[Path, typer.Argument(metavar="CLAIM")],
+) -> None:
+    """Replay the proof of a determination independently: the first step that does not hold, or what was checked."""
+    from kg.verify import STEPS, read_determination
+    from kg.verify import verify as replayed
+
+    failures = replayed(read_determination(determination), kg.read_claim(claim))
+    if failures:
+        typer.echo(f"{determination.name} does not hold: {failures[0]}", err=True)
+        raise typer.Exit(UNPROVEN)
+    typer.echo(f"{determination.name} holds")
+    for told in STEPS.values():
+        typer.echo(f"  {told}")
 
 
 @app.command()
