@@ -393,6 +393,7 @@ class _Claim:
                     shown = together(*(where[region] for _, where, _ in chosen), *ways)
                     yield from self.stated(self.claim, node, whole or "", "Present", "combination", shown)
                     yield "combination", (node, COV + "region", region), shown
+                    yield from self.in_operated(node, {region: together(shown, self.operated.get(region, ()))})
 
     def roles(self) -> Rule:
         for line in self.lines:

@@ -391,7 +391,7 @@ class Replay:
             said = (edit["label"], edit["clause"], edit["effect"], edit["decides"])
             if said != (criterion.label, criterion.clause, self.book.notation(effect), effect != COV + "RaisesAlert"):
                 yield Failure("edits", f"edits[{i}]", "label, clause or effect are not those of the edit")
-            yield from self.path(edit["path"], criterion, node, self.reading, f"edits[{i}].path", frozenset())
+            yield from self.path(edit["path"], criterion, node, self.reading, f"edits[{i}].path", frozenset(), node)
 
     # Decisions
 
@@ -520,7 +520,7 @@ class Replay:
         case, decision = verdict.case, verdict.decision
         denied = grounds(case, self.posture) if decision == DENY else {}
         of_grounds = frozenset(chain.from_iterable(chain.from_iterable(denied.values())))
-        yield from self.path(line["path"], case.root, node, case.reading, f"{place}.path", of_grounds)
+        yield from self.path(line["path"], case.root, node, case.reading, f"{place}.path", of_grounds, node)
         if line["decisions"] != {posture: v.decision for posture, v in verdicts.items()}:
             yield Failure("decision", f"{place}.decisions", "the rules lead to other decisions")
         if line["decision"] != decision:
@@ -629,6 +629,9 @@ class Replay:
         if line["flips"] != [list(one) for one in dict.fromkeys(map(tuple, present))]:
             yield Failure("changes", f"{place}.flips", "these are not the changes by present facts")
         settled = verdict.regardless or (decision in (APPROVE, DENY) and not given)
+        if decision == REVIEW:
+            silent = not verdict.case.is_mentioned(verdict.case.clauses)
+            settled = silent or line["decidedRegardless"]  # of what a person must look at it is not replayed
         if line["decidedRegardless"] != (settled or decision == NOT_BILLABLE):
             yield Failure("changes", f"{place}.decidedRegardless", "it is not as the changes say")
         possible = {PEND: {APPROVE, DENY}, DENY: {APPROVE}, APPROVE: {DENY, "secured"}}.get(decision, set())
@@ -721,15 +724,25 @@ class Replay:
     # Paths
 
     def path(
-        self, given: Json, criterion: Criterion, focus: str, reading: Reading, place: str, of_grounds: frozenset[str]
+        self,
+        given: Json,
+        criterion: Criterion,
+        focus: str,
+        reading: Reading,
+        place: str,
+        of_grounds: frozenset[str],
+        line: str,
     ) -> Iterator[Failure]:
-        """Yield where a path differs from the criteria, or a status or witness from what the facts give."""
-        label = criterion.label if focus in self.nodes.values() else f"{self.name(focus)}: {criterion.label}"
+        """Yield where a path differs from the criteria, or a status or witness from what the facts give.
+
+        What a leaf asks of another node than the line says of which.
+        """
+        label = criterion.label if focus == line else f"{self.name(focus)}: {criterion.label}"
         said = (given["criterion"], given["kind"], given["label"], given["clause"], given["quote"])
         if said != (criterion.iri, criterion.kind, label, criterion.clause, criterion.quote):
             yield Failure("tree", place, f"this is not `{local_name(criterion.iri)}` as its source has it")
             return
-        if given.get("at", "") != ("" if focus in self.nodes.values() else focus):
+        if given.get("at", "") != ("" if focus == line else focus):
             yield Failure("tree", place, "it is asked of something else")
             return
         if not criterion.is_leaf:
@@ -740,7 +753,9 @@ class Replay:
             yield Failure("tree", place, "a part is hidden or added")
             return
         for i, (part, (inner, node)) in enumerate(zip(given["parts"], below, strict=True)):
-            yield from self.path(part, inner, node, reading, f"{place}.parts[{i}]", of_grounds)
+            yield from self.path(
+                part, inner, node, reading, f"{place}.parts[{i}]", of_grounds, "" if criterion.is_leaf else line
+            )
         bits = reading.bits(criterion, focus)
         if given["status"] != status(bits):
             yield Failure("status", place, f"`{local_name(criterion.iri)}` is {status(bits)}")

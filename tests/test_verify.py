@@ -54,7 +54,6 @@ def test_every_case_verifies(name: str, posture: str) -> None:
     assert verify(given, claim_of(name), kg.load_knowledge()) == verify(given, claim_of(name), ROOT) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the premises of a combination do not show where its facts are")
 def test_what_facts_state_together_verifies() -> None:
     """A combination of facts is shown by triples that suffice for it, the region in which they meet included."""
     assert [failures for combined, failures in of_all_cases() if combined and failures] == []

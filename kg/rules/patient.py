@@ -29,6 +29,7 @@ class Finding(NamedTuple):
     regions: tuple[str, ...]
     premises: Pieces
     follows: bool = False  # it is where the operation was, wherever that is
+    where: Mapping[str, Premises] = {}  # what else shows that it is in a region
 
 
 class Patient(Stated):
@@ -63,7 +64,8 @@ class Patient(Stated):
             findings.append(Finding(node, concept, status, where, (shown, ((node, REGION, region),), steps)))
             return
         yield from self._regions(node, self.operated_regions, "operatedRegion")
-        findings.append(Finding(node, concept, status, tuple(self.operated_regions), (shown,), follows=True))
+        regions = self.operated_regions
+        findings.append(Finding(node, concept, status, tuple(regions), (shown,), True, regions))
 
     def _regions(self, node: str, regions: Mapping[str, Premises], name: str) -> Iterator[Conclusion]:
         if regions:
@@ -84,7 +86,8 @@ class Patient(Stated):
             where = {place: (*typed, silent, *why) for place, why in self.operated_regions.items() if follows}
             located, shown, name = tuple(where), ((*typed, silent) if follows else typed), "operatedRegion"
         yield from self._regions(node, where, name)
-        findings.append(Finding(node, code, PRESENT, located, (shown,), follows))
+        beyond = where if follows else {}
+        findings.append(Finding(node, code, PRESENT, located, (shown,), follows, beyond))
         for concept, steps in self.knowledge.denied_by(code).items():
             denial = f"{node}-denies-{local_name(concept)}"
             yield from self._stated(self.claim, denial, concept, ABSENT, "codeDenies", typed, steps)
@@ -108,9 +111,10 @@ class Patient(Stated):
                 regions = self.where.procedure_regions(procedure)
                 yield from self._stated(self.claim, node, str(concept), PRESENT, "codeStates", premises)
                 yield from self._regions(node, regions, "operatedRegion")
-                findings.append(Finding(node, str(concept), PRESENT, tuple(regions), (premises,), follows=True))
+                findings.append(Finding(node, str(concept), PRESENT, tuple(regions), (premises,), True, regions))
 
     def _combined(self, findings: list[Finding]) -> Iterator[Conclusion]:
+        stated: list[Finding] = []
         for combination, parts, whole in self.knowledge.combinations:
             found = [
                 [f for f in findings if f.status == PRESENT and part in self.knowledge.ancestors(f.concept)]
@@ -126,10 +130,12 @@ class Patient(Stated):
                     premises = joined(
                         piece
                         for f, part in zip(chosen, parts, strict=True)
-                        for piece in (*f.premises, self.knowledge.ancestors(f.concept)[part])
+                        for piece in (*f.premises, self.knowledge.ancestors(f.concept)[part], f.where.get(region, ()))
                     )
+                    stated.append(Finding(node, whole, PRESENT, (region,), (premises,)))
                     yield from self._stated(self.claim, node, whole, PRESENT, "combination", premises)
                     yield follows(node, REGION, region, "combination", premises)
+        findings += stated
 
     def _in_operated_region(self, findings: list[Finding]) -> Iterator[Conclusion]:
         """Locate findings where the operation was; an absence only if it is that of a whole main region."""
