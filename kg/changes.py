@@ -154,6 +154,7 @@ class Changes:
         self.documentable = documentable_of(case)
         self.supposes_support = advisory and not case.supported
         self.universe = self._universe()
+        self._found: dict[Callable[[Case], Sets], Sets] = {}
 
     def _universe(self) -> int:
         """Return the atoms of open leaves that no documented fact contradicts."""
@@ -192,13 +193,20 @@ class Changes:
 
     def _leading(self, ways_of: Callable[[Case], Sets], decision: str) -> Sets:
         """Return the sets by which a line is decided so with the unverified clauses, and without them (rule 16)."""
-        ways, docket = ways_of(self.case), self.docket
+        ways, docket = self._ways(ways_of), self.docket
         if docket.unverified and docket.verified:
             ways = all_of((ways, ways_of(self.case.verified())), self.documentable.consistent)
         certain = not docket.unverified and not self.case.bits.met & self.case.bits.refuted & docket.own
         if certain and not (self.advisory and decision == "approve"):
             return ways
         return tuple(one for one in ways if self.leads_to(one, decision))
+
+    def _ways(self, ways_of: Callable[[Case], Sets]) -> Sets:
+        """Return the sets that lead to a decision as far as clauses go, worked out once."""
+        known = self._found.get(ways_of)
+        if known is None:
+            known = self._found[ways_of] = ways_of(self.case)
+        return known
 
     def _approve(self, case: Case) -> Sets:
         groups, consistent = case.groups, self.documentable.consistent
@@ -218,7 +226,7 @@ class Changes:
 
     def bearing(self) -> dict[Atom, None]:
         """Return what could be shown that bears on the decision, be it only that a person must look."""
-        sets = (*self._approve(self.case), *self._deny(self.case))
+        sets = (*self._ways(self._approve), *self._ways(self._deny))
         return dict.fromkeys(atom for one in sets for atom in self.atoms(one) if atom.is_positive)
 
     def leads_to(self, one: int, decision: str) -> bool:

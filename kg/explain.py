@@ -161,31 +161,37 @@ class Teller:
         `grounds` are the leaves by each of which the line is denied: these list all their witnesses. What is told
         once is not told again: where nothing is known, all lines share it.
         """
-        here = self._silent if outcome.silent and focus in self.lines else self._nodes.setdefault(focus, {})
-        known = here.get(outcome)
-        if known is None:
-            known = here[outcome] = self._node(outcome, focus, reading, grounds)
-        return known
+        is_line = focus in self.lines
+        here = self._nodes.setdefault(focus, {})
+        own = (focus, FINDING) in self.index
+        return self._node(outcome, _At(focus, reading, grounds, here, is_line, is_line and not own))
 
-    def _node(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
+    def _node(self, outcome: Outcome, at: "_At") -> Json:
+        """Return what is told of an outcome at a node, new, or as it was told before."""
+        here = self._silent if outcome.silent and at.is_line else at.here
+        node = here.get(outcome)
+        if node is not None:
+            return node
         criterion = outcome.criterion
-        names = reading.plan.of_claims.get(criterion)
-        if names is None or focus not in self.lines or (focus, FINDING) in self.index:
-            return self._fresh(outcome, focus, reading, grounds)
-        key = (outcome, grounds & names)
-        told = self._of_claims.get(key)
-        if told is not None:
-            return self._again(told, focus)
-        told = self._of_claims[key] = self._fresh(outcome, focus, reading, grounds)
-        return told
-
-    def _fresh(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
-        if outcome.criterion.is_leaf:
-            return self._leaf(outcome, focus, reading, grounds)
-        told = self.head(outcome, focus)
-        told["witnesses"] = []
-        told["parts"] = [self.path(part, focus, reading, grounds) for part in outcome.parts]
-        return told
+        names = at.reading.plan.of_claims.get(criterion) if at.of_claim else None
+        if names is not None:
+            key = (outcome, at.grounds & names)
+            node = self._of_claims.get(key)
+            if node is not None:
+                node = here[outcome] = self._again(node, at.focus)
+                return node
+        node = here[outcome] = (self.told.get(outcome) or self._head(outcome)).copy()
+        if names is not None:
+            self._of_claims[key] = node
+        if not at.is_line:
+            node["label"] = f"{self.name(at.focus)}: {criterion.label}"
+            node["at"] = written(at.focus)
+        if criterion.is_leaf:
+            self._leaf(node, outcome, at)
+        else:
+            node["witnesses"] = []
+            node["parts"] = [self._node(part, at) for part in outcome.parts]
+        return node
 
     def _again(self, told: Json, focus: Term) -> Json:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
@@ -199,17 +205,17 @@ class Teller:
             node["parts"] = [self._again(part, focus) for part in told["parts"]]
         return node
 
-    def _leaf(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str]) -> Json:
-        node, criterion = self.head(outcome, focus), outcome.criterion
-        triples, words, derived, sources = self.evidence(outcome, focus, reading)
+    def _leaf(self, node: Json, outcome: Outcome, at: "_At") -> None:
+        criterion = outcome.criterion
+        triples, words, derived, sources = self.evidence(outcome, at.focus, at.reading)
         node["witnesses"] = triples or []
         if criterion.parts:
-            others = reading.others(criterion, focus)
+            others = at.reading.others(criterion, at.focus)
             node["parts"] = [self._of_other(inner, other, within) for other, inner, within in others]
-            words = []
+            node["words"] = []
         else:
             node["parts"] = []
-        node["words"] = words or []
+            node["words"] = words or []
         if not outcome.met:
             node["message"] = criterion.message
             if not outcome.refuted and (question := self.question(outcome)):
@@ -218,9 +224,8 @@ class Teller:
             node["derived"] = derived
         if sources:
             node["sources"] = sources
-        if criterion.iri in grounds:
-            node["alternatives"] = self.alternatives(outcome, focus, reading, node["witnesses"])
-        return node
+        if at.grounds and criterion.iri in at.grounds:
+            node["alternatives"] = self.alternatives(outcome, at.focus, at.reading, node["witnesses"])
 
     def _of_other(self, outcome: Outcome, focus: Term, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
@@ -229,25 +234,18 @@ class Teller:
             return {**node, "label": f"{self.name(focus)}: {outcome.criterion.label}", "at": written(focus)}
         return node
 
-    def head(self, outcome: Outcome, focus: Term) -> Json:
-        """Return what a node says that only the place in the claim bears on."""
-        told = self.told.get(outcome)
-        if told is None:
-            criterion = outcome.criterion
-            told = {
-                "criterion": criterion.iri,
-                "label": criterion.label,
-                "clause": criterion.clause,
-                "quote": criterion.quote,
-                "status": outcome.status,
-                "kind": criterion.kind,
-            }
-            remember(self.told, outcome, told)
-        node = told.copy()
-        if focus not in self.lines:
-            node["label"] = f"{self.name(focus)}: {outcome.criterion.label}"
-            node["at"] = written(focus)
-        return node
+    def _head(self, outcome: Outcome) -> Json:
+        """Return what a node says that no claim bears on."""
+        criterion = outcome.criterion
+        told = {
+            "criterion": criterion.iri,
+            "label": criterion.label,
+            "clause": criterion.clause,
+            "quote": criterion.quote,
+            "status": outcome.status,
+            "kind": criterion.kind,
+        }
+        return remember(self.told, outcome, told)
 
     # Witnesses
 
@@ -713,6 +711,17 @@ class Teller:
 def grounds_of(decision: Decision) -> frozenset[str]:
     """Return the leaves that are among the grounds of a denial."""
     return frozenset(leaf for ground in decision.grounds for leaf in ground.leaves)
+
+
+class _At(NamedTuple):
+    """Where a tree is told: the node, how it was read, the leaves that deny it, and what was told of it before."""
+
+    focus: Term
+    reading: Reading
+    grounds: frozenset[str]
+    here: dict[Outcome, Json]
+    is_line: bool
+    of_claim: bool  # a line without findings of its own: what is read of the claim is as at other lines
 
 
 class Evidence(NamedTuple):

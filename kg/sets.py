@@ -17,8 +17,11 @@ LIMIT = 256  # more minimal sets than anyone reads
 
 def minimal(sets: Iterable[int]) -> Sets:
     """Drop each set that contains another; keep the order among those of equal size."""
+    given = tuple(sets)
+    if len(given) < 2:
+        return given
     kept: list[int] = []
-    for one in sorted(dict.fromkeys(sets), key=int.bit_count):
+    for one in sorted(dict.fromkeys(given), key=int.bit_count):
         for other in kept:
             if other & one == other:
                 break
@@ -31,14 +34,21 @@ def all_of(sides: Iterable[Sets], consistent: Callable[[int], bool]) -> Sets:
     """Return the minimal sets that bring about every side."""
     result = NOTHING_MORE
     for side in sides:
-        if side != NOTHING_MORE:
-            result = minimal(u for a in result for b in side if consistent(u := a | b))[:LIMIT]
+        if side == NOTHING_MORE:
+            continue
+        if len(side) == 1 and len(result) == 1:  # as most often
+            one = result[0] | side[0]
+            result = (one,) if consistent(one) else NONE
+        else:
+            result = minimal([u for a in result for b in side if consistent(u := a | b)])[:LIMIT]
+        if not result:
+            return NONE
     return result
 
 
 def any_of(sides: Iterable[Sets]) -> Sets:
     """Return the minimal sets that bring about at least one side."""
-    return minimal(one for side in sides for one in side)[:LIMIT]
+    return minimal([one for side in sides for one in side])[:LIMIT]
 
 
 def sets_for(
