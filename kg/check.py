@@ -1,6 +1,6 @@
 """Check: coding edits, before coverage. What stops a line or a claim, and what is only reported."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -68,12 +68,18 @@ class Stopped(NamedTuple):
     doubtfully: tuple[Outcome, ...] = ()
 
 
-def stops(hits: tuple[Hit, ...], number: int) -> Stopped:
-    """Return the edits that make a line not billable."""
-    found = [
-        hit for hit in hits if hit.effect == STOPS_CLAIM or (hit.effect == STOPS_LINE and hit.line in (None, number))
-    ]
-    return Stopped(tuple(h.outcome for h in found if h.verified), tuple(h.outcome for h in found if not h.verified))
+def stops(hits: Iterable[Hit]) -> Callable[[int], Stopped]:
+    """Return what tells the edits that make a line not billable, those of the whole claim among them."""
+    by_line: dict[int | None, list[tuple[int, Hit]]] = {}
+    for i, hit in enumerate(hits):
+        if hit.effect in (STOPS_CLAIM, STOPS_LINE):
+            by_line.setdefault(None if hit.effect == STOPS_CLAIM else hit.line, []).append((i, hit))
+
+    def of_line(number: int) -> Stopped:
+        found = [hit for _, hit in sorted((*by_line.get(None, ()), *by_line.get(number, ())), key=lambda one: one[0])]
+        return Stopped(tuple(h.outcome for h in found if h.verified), tuple(h.outcome for h in found if not h.verified))
+
+    return of_line
 
 
 class Overlap(NamedTuple):

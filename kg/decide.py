@@ -151,11 +151,12 @@ def decide(
     reading = Reading(book.plan, reasoned)
     bits = {node: reading.bits(node) for _, node, _ in claim.lines}
     hits = check(claim, book.edits, bits)
+    stopped = stops(hits)
     operated = reasoned.operated_regions
     judged: dict[str, Judged] = {}
     for number, node, code in claim.lines:
         if (node, BASE_LINE) not in reasoned.index:
-            case = book.docket(bits[node]).case(bits[node], operated, stops(hits, number))
+            case = book.docket(bits[node]).case(bits[node], operated, stopped(number))
             decisions = {posture: decision_of(case, posture) for posture in POSTURES}
             judged[node] = Judged(number, node, code, decisions, dict.fromkeys(POSTURES, reading))
     alone = dict(judged)
@@ -170,7 +171,7 @@ def decide(
                     read[said] = reading.with_facts(decided(bases, posture))
                 readings[posture] = read[said]
                 here = readings[posture].bits(node)
-                case = book.docket(here).case(here, operated, stops(hits, number))
+                case = book.docket(here).case(here, operated, stopped(number))
                 based = tuple(base.decisions[posture] for base in bases)
                 decisions[posture] = decision_of(case, posture, based)
             judged[node] = Judged(number, node, code, decisions, readings)

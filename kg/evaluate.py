@@ -223,12 +223,14 @@ class Reading:
 
     def _finding(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         look = self.plan.present if positive else self.plan.absent
-        for way in FINDINGS:
-            for node, trace in self.traces(focus, way).items():
-                about = (self.index.get((node, p), ()) for p in (TYPE, CONCEPT, STATUS, REGION))
-                for by, value, steps, status, region, further in look(leaf, *about):
-                    shown: Pieces = (trace, ((node, by, value),), steps, ((node, STATUS, status),))
-                    yield shown if region is None else (*shown, ((node, REGION, region),), further)
+        for *way, last in FINDINGS:
+            for start, trace in self.traces(focus, tuple(way)).items():
+                for node in self.walk(start, (last,)):
+                    about = [self.index.get((node, predicate), ()) for predicate in (TYPE, CONCEPT, STATUS, REGION)]
+                    for by, value, steps, status, region, further in look(leaf, *about):
+                        found = (*trace, (start, last.predicate, node), (node, by, value))
+                        shown: Pieces = (found, steps, ((node, STATUS, status),))
+                        yield shown if region is None else (*shown, ((node, REGION, region),), further)
 
     def _first_of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
         (way, asks), part = self.plan.others[leaf.iri], leaf.parts[0]

@@ -153,7 +153,11 @@ class Teller:
 
     def reading_of(self, hit: Hit) -> Reading:
         """Return what the line was read as of which an edit was asked."""
-        return next(line.readings[PAYER] for line in self.determination.lines if line.node == hit.node)
+        return self._readings[hit.node]
+
+    @cached_property
+    def _readings(self) -> dict[str, Reading]:
+        return {line.node: line.readings[PAYER] for line in self.determination.lines}
 
     def path(self, outcome: Outcome, focus: Term, reading: Reading, grounds: frozenset[str] = frozenset()) -> Json:
         """Return the criteria tree below an outcome, passes as well as failures.
