@@ -1,33 +1,43 @@
-"""Measure a determination, and pySHACL on the same shapes and claims in the same run; print the figures."""
+"""Measure determinations, and engines of SHACL on the same shapes and claims in the same run; print the figures."""
 
+import json
+import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pyshacl
-import rdflib
 from rich.console import Console
 from rich.progress import track
 
 import kg
+from benchmarks.claims import five_line_claims
 from kg.criteria import Criterion, derived_shapes
 from kg.verify import verify
-from tests.engines import data_graph
+from tests.engines import ENGINES, Union, facts_of, ntriples
 
 EXAMPLES = [Path(__file__).resolve().parent.parent / "examples" / name for name in ("c01.json", "c02.json")]
+POLICY = "aetna-cpb-0697"
+CLAIMS, SEED = 1000, 20261122
+COMPARED = {"pySHACL": 2, "pyshifty": 20, "shacl-rust": 10}  # claims that each engine is given
 
 
-def median(measure: Callable[[], object], runs: int, said: str) -> float:
-    """Return the median seconds of several runs."""
-    seconds = []
-    for _ in track(range(runs), said, console=Console(stderr=True), transient=True):
-        began = time.perf_counter()
-        measure()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+def seconds(measure: Callable[[], object]) -> float:
+    """Return the seconds that something takes once."""
+    began = time.perf_counter()
+    measure()
+    return time.perf_counter() - began
+
+
+def times(measures: Iterable[Callable[[], object]], said: str) -> list[float]:
+    """Return the seconds that each of several things takes, with a bar for those who wait."""
+    console = Console(stderr=True)
+    return [seconds(measure) for measure in track(list(measures), said, console=console, transient=True)]
 
 
 def with_parts(criteria: Iterable[Criterion]) -> list[Criterion]:
@@ -44,37 +54,92 @@ def with_parts(criteria: Iterable[Criterion]) -> list[Criterion]:
     return list(found.values())
 
 
+def parsed(documents: Iterable[dict[str, Any]]) -> list[kg.Claim]:
+    """Read claim documents."""
+    return [kg.parse_claim(json.dumps(document), "json") for document in documents]
+
+
+def explain(claim: kg.Claim, policy: str = POLICY) -> dict[str, Any]:
+    """Determine a claim and tell all of it."""
+    return kg.determine(claim, kg.load_knowledge(), policy).to_dict()
+
+
+def explain_all(documents: Sequence[dict[str, Any]]) -> float:
+    """Return the seconds of determining and telling some claims, their reading not counted."""
+    claims = parsed(documents)
+    return seconds(lambda: [explain(claim) for claim in claims])
+
+
+def grown(document: dict[str, Any], lines: int, facts: int) -> kg.Claim:
+    """Read a claim with so many lines and listed facts, those that it has said again."""
+    names = list(kg.load_knowledge().facts)
+    regions = ["cervical", "thoracic", "lumbar", "sacral"]
+    listed = [
+        {"fact": names[i % len(names)], "status": "present", "region": regions[i % 4], "source": f"page {i}"}
+        for i in range(facts)
+    ]
+    return parsed([{**document, "lines": (document["lines"] * lines)[:lines], "facts": listed}])[0]
+
+
 def main() -> None:
     """Print each figure beside what it is compared with."""
-    began = time.perf_counter()
+    loaded = seconds(kg.load_knowledge)
     knowledge = kg.load_knowledge()
-    loaded = time.perf_counter() - began
-    claims = [kg.read_claim(path, knowledge) for path in EXAMPLES]
-    determinations = [kg.determine(claim, knowledge) for claim in claims]
-    judged = dict.fromkeys(edit.criterion for edit in knowledge.edits)
-    for document in (determinations[0].policy, *knowledge.guidelines):
-        judged |= dict.fromkeys(knowledge.criteria_of(document).values())
-    shapes = rdflib.Graph().parse(data=derived_shapes(with_parts(judged), knowledge.graph), format="turtle")
-    graphs = [data_graph(determination) for determination in determinations]
+    rows: list[tuple[str, str]] = []
     command = [sys.executable, "-m", "kg.cli", "determine", str(EXAMPLES[0]), "--format", "json"]
+    run = [lambda: subprocess.run(command, check=True, capture_output=True)] * 5
+    rows.append(("whole process, one claim, wall", f"{statistics.median(times(run, 'whole process')):.2f} s"))
+    rows.append(("reading the knowledge", f"{loaded:.2f} s"))
 
-    cold = median(lambda: subprocess.run(command, check=True, capture_output=True), 5, "whole process")
-    ours = median(lambda: [kg.determine(claim, knowledge).to_dict() for claim in claims], 20, "coverpath") / len(claims)
-    theirs = median(
-        lambda: [pyshacl.validate(graph, shacl_graph=shapes, max_validation_depth=60) for graph in graphs], 3, "pySHACL"
-    ) / len(graphs)
-    told = determinations[0].to_dict()
-    verify(told, claims[0], knowledge)  # reads the knowledge
-    replayed = median(lambda: verify(told, claims[0], knowledge), 5, "verify")
-    for label, value in (
-        ("whole process, one claim, wall", f"{cold:.2f} s"),
-        ("reading the knowledge", f"{loaded:.2f} s"),
-        ("one claim, three postures, to_dict() included", f"{ours * 1000:.1f} ms"),
-        (f"pySHACL, same claims, the same {len(with_parts(judged))} criteria", f"{theirs * 1000:.0f} ms"),
-        ("pySHACL / coverpath", f"{theirs / ours:.0f}"),
-        ("verify, one claim of five lines, knowledge read", f"{replayed * 1000:.0f} ms"),
-    ):
-        print(f"{label:52}{value}")
+    documents = list(five_line_claims(CLAIMS, SEED))
+    claims = parsed(documents)
+    first = times([partial(explain, claim) for claim in claims], "distinct claims")
+    again = times([partial(explain, claim) for claim in claims], "the same once more")
+    half = CLAIMS // 2
+    ours = statistics.median(first[half:])
+    for said, found in ((f"first {half}", first[:half]), (f"next {half}", first[half:]), ("all once more", again)):
+        cut = statistics.quantiles(found, n=100)
+        rows.append(
+            (
+                f"five lines, explained: {said}, each new" if "once" not in said else f"five lines: {said}",
+                f"p50 {cut[49] * 1000:.2f} ms, p99 {cut[98] * 1000:.2f} ms, {len(found) / sum(found):.0f} /s",
+            )
+        )
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(explain_all, (documents[:100], documents[100:200])))
+        both = seconds(lambda: list(pool.map(explain_all, (documents[:half], documents[half:]))))
+    rows.append(("two processes, reading the documents included", f"{CLAIMS / both:.0f} /s"))
+
+    judged = dict.fromkeys(edit.criterion for edit in knowledge.edits)
+    for document in (knowledge.policies[POLICY], *knowledge.guidelines):
+        judged |= dict.fromkeys(knowledge.criteria_of(document).values())
+    criteria = with_parts(judged)
+    shapes, union = derived_shapes(criteria, knowledge.graph), Union(knowledge)
+    rows.append(("criteria that the engines are given, two shapes each", f"{len(criteria)}"))
+    for engine, count in COMPARED.items():
+        graphs = [ntriples(union(facts_of(kg.determine(claim, knowledge, POLICY)))) for claim in claims[:count]]
+        judge = ENGINES[engine](shapes)
+        judge(graphs[0])
+        theirs = statistics.median(times([partial(judge, graph) for graph in graphs], engine))
+        rows.append((f"{engine}, one claim, and times ours", f"{theirs * 1000:,.1f} ms, {theirs / ours:,.0f}"))
+
+    for lines, facts in ((5, 10), (25, 10), (100, 10), (200, 10), (200, 100), (200, 1000)):
+        claim = grown(documents[0], lines, facts)
+        taken = statistics.median(times([partial(explain, claim)] * 5, "growth"))
+        rows.append((f"one claim of {lines} lines and {facts} facts", f"{taken * 1000:.1f} ms"))
+    for policy in knowledge.policies:
+        taken = sum(times([partial(explain, claim, policy) for claim in claims[:200]], policy))
+        rows.append((f"five lines under {policy}", f"{200 / taken:.0f} /s"))
+
+    told = explain(kg.read_claim(EXAMPLES[0]))
+    verify(told, kg.read_claim(EXAMPLES[0]), knowledge)  # reads the knowledge
+    replay = times([lambda: verify(told, kg.read_claim(EXAMPLES[0]), knowledge)] * 5, "verify")
+    rows.append(("verify, one claim of five lines, knowledge read", f"{statistics.median(replay) * 1000:.0f} ms"))
+    rows.append(
+        ("memory of this process at its most", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
+    )
+    for label, value in rows:
+        print(f"{label:60}{value}")
 
 
 if __name__ == "__main__":
