@@ -83,23 +83,24 @@ class Teller:
         self.claim = determination.claim.iri
         self.lines = {line.node for line in determination.lines}
         self.derivations: dict[Triple, tuple[int, str, Pieces]] = {}
+        # what was told of this claim, so that it is told once
         self._listed: dict[int, list[list[str]]] = {}
         self._words: dict[int, tuple[str, ...]] = {}
         self._singles: dict[Triple, Premises] = {}
         self._of_claim: dict[Criterion, Evidence] = {}
         self._names: dict[str, str] = {}
-        self.names: dict[str, str] = self.knowledge.remember(("names",), dict)
-        self.verbs: dict[str, str] = self.knowledge.remember(("verbs",), dict)
         self._said: dict[Triple, str] = {}
         self._nodes: dict[Term, dict[Outcome, Json]] = {}
         self._silent: dict[Outcome, Json] = {}
         self._of_claims: dict[tuple[Outcome, frozenset[str]], Json] = {}
-        self.told: dict[Outcome, Json] = self.knowledge.remember(("told",), dict)
-        self.caveats: dict[Outcome, str] = self.knowledge.remember(("caveats",), dict)
         self._asked: dict[Atom, dict[str, str]] = {}
         self._facts: dict[Atom, dict[str, str]] = {}
-        self._suggestions: dict[str, str] = {}
         self._kept: list[Premises] = []
+        # what depends on the knowledge alone, told once for all claims
+        self.names: dict[str, str] = self.knowledge.remember(("names",), dict)
+        self.verbs: dict[str, str] = self.knowledge.remember(("verbs",), dict)
+        self.told: dict[Outcome, Json] = self.knowledge.remember(("told",), dict)
+        self.caveats: dict[Outcome, str] = self.knowledge.remember(("caveats",), dict)
 
     def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""

@@ -85,7 +85,6 @@ class Plan:
         self.bit = {leaf.iri: 1 << i for i, leaf in enumerate(self.leaves)}
         self.where: dict[str, list[tuple[Way, str, Asked]]] = {}  # of each leaf that asks for a value
         self.others: dict[str, tuple[Way, Asks]] = {}  # of each leaf that asks a criterion of other nodes
-        self.of_values = self.of_facts = 0
         self.found: dict[tuple[Values, ...], Shown] = {}
         self.outcomes: dict[tuple[Criterion, int, int, int], Outcome] = {}
         self.masks: dict[Criterion, int] = {}
@@ -116,7 +115,6 @@ class Plan:
             return places.setdefault(way, Place(way))
 
         if leaf.concept:
-            self.of_facts |= bit
             for way in FINDINGS:
                 place(way).facts.append(leaf)
         elif leaf.parts:
@@ -126,7 +124,6 @@ class Plan:
             self.others[leaf.iri] = (*way, last), Asks(bit, leaf, plan)
             place((*way, last)).asks.append(Asks(bit, leaf, plan))
         else:
-            self.of_values |= bit
             apart = leaf.known_by is not None
             paths = [(leaf.path, Asked(bit, None, leaf.value, leaf.within, True, not apart))]
             if apart:
