@@ -49,10 +49,10 @@ class Graph:
         return graph
 
     def __len__(self) -> int:
-        return sum(map(len, self._out.values())) + (len(self._below) if self._below else 0)
+        return sum(map(len, self._out.values())) + (len(self._below) if self._below is not None else 0)
 
     def __iter__(self) -> Iterator[Triple]:
-        if self._below:
+        if self._below is not None:
             yield from self._below
         for (s, p), values in self._out.items():
             for o in values:
@@ -90,7 +90,7 @@ class Graph:
             for s, p in self._out:
                 self._about.setdefault(s, []).append(p)
         own = tuple(self._about.get(subject, ()))
-        under = self._below.predicates(subject) if self._below else ()
+        under = self._below.predicates(subject) if self._below is not None else ()
         return tuple(dict.fromkeys(own + under))
 
     def value(self, subject: Term, predicate: str) -> Term | None:
