@@ -49,7 +49,7 @@ def kills(folder: Path, rounds: int, seed: int) -> None:
         for thread in threads:
             thread.join()
     assert acknowledged
-    assert min(starts) < 5  # the others share the machine with what else is tested
+    assert max(starts) < 5
     with Service(data) as service:
         for place, content in acknowledged.items():
             found = service.client.get(place).json()
