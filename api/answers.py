@@ -11,6 +11,16 @@ JSON, JSONLD, TURTLE, HTML = "application/json", "application/ld+json", "text/tu
 ANSWERS = (JSON, JSONLD, TURTLE, HTML)
 
 
+async def whole(request: Request, most: int) -> bytes:
+    """Return the body; one that is too large is refused before it is all read."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {most:,} bytes")
+    return bytes(body)
+
+
 def tagged(request: Request, content: bytes, media: str, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with a tag of the content; or that it has not changed, to who has it."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'

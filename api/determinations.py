@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 import kg
-from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged
+from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged, whole
 from api.engine import Answer, EngineError, Job
 from api.guard import BATCH
 from api.problems import faults_of, problem
@@ -83,7 +83,7 @@ async def determine(
     if media not in CLAIMS:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send one of {', '.join((*CLAIMS, BATCH))}")
     asked = chosen(accept)
-    body = await whole(request)
+    body = await whole(request, MAX_BYTES)
     actor = actor_of(request)
     sent = b"\0".join((body, media.encode(), (policy or "").encode(), posture.encode()))
     replay = replay_of(actor, idempotency_key or "", sent)
@@ -307,13 +307,3 @@ def actor_of(request: Request) -> str:
     """Return the id of the key that a request bears; empty where there are no keys."""
     key = getattr(request.state, "key", None)
     return key.id if key else ""
-
-
-async def whole(request: Request) -> bytes:
-    """Return the body; one that is too large is refused before it is all read."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {MAX_BYTES:,} bytes")
-    return bytes(body)

@@ -37,22 +37,3 @@ def address(iri: str) -> str:
         if iri.startswith(namespace):
             return f"/codes/{system}/{quote(local_name(iri))}"
     return f"/terms/{quote(iri.removeprefix(OURS).replace('#', '/'))}" if iri.startswith(OURS) else iri
-
-
-def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """Return the media type that an Accept header asks for most, of those offered, the first where all are equal."""
-    weights: dict[str, float] = {}
-    for part in (accept or "*/*").lower().split(","):
-        media, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
-        try:
-            weights[media] = float(quality)
-        except ValueError:
-            weights[media] = 0.0
-
-    def weight(media: str) -> float:
-        known = (weights[name] for name in (media, f"{media.partition('/')[0]}/*", "*/*") if name in weights)
-        return next(known, 0.0)
-
-    best = max(offered, key=weight)
-    return best if weight(best) > 0 else None

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from api import results
+from api.answers import whole
 from api.workers import Answer, Pool, QueryError, Question
 from kg.graph import serialize
 from kg.terms import PREFIXES, RDF, TYPE, Blank, Literal, Triple
@@ -91,13 +92,13 @@ async def query_by_post(request: Request) -> Response:
     if charset and charset[1] != "utf-8":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the query as UTF-8")
     if media.strip() == FORM:
-        return await _answer(request, safe(await _body(request)))
+        return await _answer(request, safe(await whole(request, MAX_BODY)))
     if media.strip() == QUERY:
         fields = safe(request.scope["query_string"])
         if any(name == "query" for name, _ in fields):
             raise HTTPException(HTTPStatus.BAD_REQUEST, "send one query: in the body, or in the address by GET")
         try:
-            text = (await _body(request)).decode()
+            text = (await whole(request, MAX_BODY)).decode()
         except UnicodeDecodeError:
             raise HTTPException(HTTPStatus.BAD_REQUEST, "the query is not UTF-8") from None
         return await _answer(request, [*fields, ("query", text)])
@@ -157,15 +158,6 @@ def _iris(fields: Fields, name: str) -> tuple[str, ...]:
         return tuple(ox.NamedNode(iri).value for iri in iris)
     except ValueError:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"`{name}` is not an absolute IRI") from None
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {MAX_BODY:,} bytes")
-    return bytes(body)
 
 
 def _endpoint(request: Request) -> str:

@@ -10,7 +10,8 @@ import pyoxigraph as ox
 from fastapi import APIRouter, Header, Request, Response
 
 from api.pages import missing
-from api.render import CODES, HEADERS, OURS, preferred, render
+from api.render import CODES, HEADERS, OURS, render
+from api.results import chosen
 from api.state import KnowledgeDep
 from kg.cases import cases_of
 from kg.criteria import Criterion
@@ -141,7 +142,7 @@ def term(request: Request, knowledge: KnowledgeDep, path: str, accept: Accept = 
 
 def _answer(request: Request, accept: str, triples: Iterable[Triple], template: str, **values: Any) -> Response:
     """Answer as asked: a page for people, RDF for machines."""
-    media = preferred(accept, OFFERED)
+    media = chosen(accept, OFFERED)
     if media is None:
         return Response(f"accept one of {', '.join(OFFERED)}\n", HTTPStatus.NOT_ACCEPTABLE, media_type="text/plain")
     if media in FORMATS:

@@ -160,10 +160,8 @@ class Changes:
         """Return the atoms of open leaves that no documented fact contradicts."""
         able, plan, bits = self.documentable, self.docket.plan, self.case.bits
         leaves: Iterable[Criterion] = self.docket.leaves
-        mask = self.docket.own
         if self.supposes_support:
             leaves = (*leaves, *(leaf for criterion in self.docket.recommending for leaf in criterion.leaves()))
-            mask |= plan.mask(self.docket.recommending)
         known = bits.met | bits.refuted
         universe = 0
         for leaf in leaves:

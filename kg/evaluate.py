@@ -7,7 +7,7 @@ Jakubowski, Van den Bussche, EDBT 2023).
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice, product
+from itertools import chain, product
 
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
@@ -174,12 +174,8 @@ class Reading:
 
     # Why
 
-    def why(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Witness]:
-        """Yield the minimal witnesses by which a leaf is met at a node, or is refuted."""
-        return map(merge_all, self.all(leaf, focus, positive))
-
     def all(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
-        """Yield the minimal witnesses in pieces."""
+        """Yield the minimal witnesses by which a leaf is met at a node, or is refuted, in pieces."""
         found = self._finding if leaf.concept else self._of_others if leaf.parts else self._value
         earlier: list[frozenset[Triple]] = []
         waiting: Pieces | None = None  # the last one: what is alone is compared with nothing
@@ -271,9 +267,7 @@ class Reading:
         if not (outcome.met if positive else outcome.refuted):
             return
         if criterion.is_leaf:
-            yield self.first(criterion, focus, positive)
-            for witness in islice(self.why(criterion, focus, positive), 1, None):
-                yield (witness,)
+            yield from self.all(criterion, focus, positive)
             return
         quantifier, sides = side_of(criterion.kind, len(criterion.parts), positive)
         found = [self.witnesses(criterion.parts[i], focus, side) for i, side in sides]

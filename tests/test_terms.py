@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 
 import kg
 from api.app import create_app
-from api.render import OURS, address, preferred
+from api.render import OURS, address
+from api.results import chosen as preferred
 from api.settings import Settings
 from api.terms import described, terms_of
 from kg.cases import cases_of
