@@ -78,6 +78,29 @@ class Documentable:
             self._relevant[criterion] = known
         return known
 
+    def rows(self, docket: Docket, with_guidance: bool) -> tuple[tuple[int, int, int, int], ...]:
+        """Return of each leaf that bears on a line: its bit, the atoms that ask it, those denied if it is met, or not.
+
+        With guidance, what recommends the line bears on it, too.
+        """
+        key = (self, "rows", with_guidance)
+        known: tuple[tuple[int, int, int, int], ...] | None = docket.told.get(key)
+        if known is None:
+            guidance = (
+                (leaf for criterion in docket.recommending for leaf in criterion.leaves()) if with_guidance else ()
+            )
+            known = tuple(
+                (
+                    self.plan.bit[leaf.iri],
+                    self.asking[leaf.iri] if leaf.concept or leaf.field or leaf.parts else 0,
+                    self.ways[leaf.iri, False] if leaf.concept else 0,
+                    self.ways[leaf.iri, True] if leaf.concept else 0,
+                )
+                for leaf in (*docket.leaves, *guidance)
+            )
+            docket.told[key] = known
+        return known
+
     def _enter(self, leaf: Criterion, positive: bool, places: dict[tuple[str, bool, int], int]) -> None:
         """Enter what would make a leaf met, or refuted: one atom for facts that say the same."""
         if leaf.concept:
@@ -158,28 +181,16 @@ class Changes:
 
     def _universe(self) -> int:
         """Return the atoms of open leaves that no documented fact contradicts."""
-        able, plan, bits = self.documentable, self.docket.plan, self.case.bits
-        leaves: Iterable[Criterion] = self.docket.leaves
-        if self.supposes_support:
-            leaves = (*leaves, *(leaf for criterion in self.docket.recommending for leaf in criterion.leaves()))
-        known = bits.met | bits.refuted
-        universe = 0
-        for leaf in leaves:
-            if not known & plan.bit[leaf.iri] and (leaf.concept or leaf.field or leaf.parts):
-                universe |= able.asking[leaf.iri]
-        for leaf in leaves:
-            bit = plan.bit[leaf.iri]
-            if known & bit and leaf.concept:
-                against = able.ways[leaf.iri, False] if bits.met & bit else 0
-                universe &= ~(against | (able.ways[leaf.iri, True] if bits.refuted & bit else 0))
-        return universe
-
-    @property
-    def has_both_sides(self) -> bool:
-        """Say whether some open fact could approve the line and its absence too, or deny it."""
-        positive, negative = both_sides(self.docket)
-        known = self.case.bits.met | self.case.bits.refuted
-        return bool(positive & ~known) and bool(negative & ~known)
+        met, refuted, _ = self.case.bits
+        universe = against = 0
+        for bit, asking, if_met, if_refuted in self.documentable.rows(self.docket, self.supposes_support):
+            if met & bit:
+                against |= if_met
+            elif not refuted & bit:
+                universe |= asking
+            if refuted & bit:
+                against |= if_refuted
+        return universe & ~against
 
     def approving(self) -> Sets:
         """Return the minimal sets of facts that would approve the line under the posture."""
@@ -322,8 +333,15 @@ class Changes:
 def documentable_of(case: Case) -> Documentable:
     """Return what could be documented of operations in the regions of a case."""
     plan = case.docket.plan
-    key = ("documentable", *sorted(case.operated))
-    return plan.knowledge.remember(key, lambda: Documentable(plan, case.operated))
+    known: dict[frozenset[str], Documentable] = plan.knowledge.remember(("documentable",), dict)
+    return known.get(case.operated) or remember(known, case.operated, Documentable(plan, case.operated))
+
+
+def has_both_sides(case: Case) -> bool:
+    """Say whether some open fact could approve the line and its absence too, or deny it."""
+    positive, negative = both_sides(case.docket)
+    known = case.bits.met | case.bits.refuted
+    return bool(positive & ~known) and bool(negative & ~known)
 
 
 def both_sides(docket: Docket) -> tuple[int, int]:

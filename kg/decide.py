@@ -7,20 +7,19 @@ coverage; continuous lines stand or fall with their base lines.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
-from kg.changes import Atom, Change, Changes, always
+from kg.changes import Atom, Change, Changes, always, has_both_sides
 from kg.check import Hit, check, stops
 from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, UNLESS, Case, book_of
 from kg.evaluate import Reading
 from kg.knowledge import EXCLUSION, Edition, Knowledge
+from kg.lazy import lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
 from kg.plan import BASE, remember
 from kg.reason import Conclusion, Reasoned, rule
-from kg.sets import NONE, Sets, members, sets_for
 from kg.terms import COV
 
 APPROVE, DENY, PEND, NOT_BILLABLE, REVIEW = "approve", "deny", "pend", "not-billable", "review"
@@ -55,7 +54,7 @@ class Decision:
     doubts: tuple[str, ...] = ()
     regardless: bool = False  # it follows however the open facts turn out, though some are open
 
-    @cached_property
+    @lazy
     def because(self) -> tuple[str, ...]:
         """Return the criteria that decided."""
         if self.decision == NOT_BILLABLE:
@@ -65,7 +64,7 @@ class Decision:
         decided = tuple(_because(self.case, self.decision, self.posture))
         return decided or tuple(_because(self.case, PEND, self.posture))
 
-    @cached_property
+    @lazy
     def reason(self) -> str:
         """Return the class of a denial: that of the first exclusion, else of the first clause that decided."""
         if self.decision != DENY:
@@ -76,21 +75,21 @@ class Decision:
         first = next(iter(exclusions or decided), None)
         return first.reason if first and first.reason else COV + "NotMedicallyNecessary"
 
-    @cached_property
+    @lazy
     def grounds(self) -> tuple[Ground, ...]:
         """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
-        return _grounds(self.case, self.posture) if self.decision == DENY else ()
+        return tuple(_grounds(self.case, self.posture)) if self.decision == DENY else ()
 
-    @cached_property
+    @lazy
     def caveats(self) -> tuple[Outcome, ...]:
         """Return the clauses that an approval leaves open."""
         return tuple(_caveats(self.case)) if self.decision == APPROVE and not self.regardless else ()
 
-    @cached_property
+    @lazy
     def changes(self) -> tuple[Change, ...]:
         """Return the minimal sets of facts that would secure, approve or deny the line."""
-        if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
-            return ()
+        if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless or self.case.defeated:
+            return ()  # what is defeated stays so, whatever else is documented
         found: list[tuple[str, int]] = []
         if self.decision == APPROVE and not self.case.root.met:
             excluded = self.case.groups.get(NOT_EXCLUDED)
@@ -102,10 +101,10 @@ class Decision:
             found += [(DENY, one) for one in self._changes.denying()]
         return tuple(Change(to, self._changes.atoms(one)) for to, one in found if one)
 
-    @cached_property
+    @lazy
     def missing(self) -> tuple[Atom, ...]:
         """Return the open facts that bear on a decision that is not settled by what is known."""
-        if self.decision == DENY and not (self.posture == FINAL and not _hard(self.case)):
+        if self.decision == DENY and not (self.posture == FINAL and not self.case.defeated):
             return ()
         if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
             return ()
@@ -115,7 +114,7 @@ class Decision:
         order = self.case.docket.order
         return tuple(sorted(asked, key=lambda atom: (order.get(atom.leaf, -1), atom)))
 
-    @cached_property
+    @lazy
     def decided_regardless(self) -> bool:
         """Say whether every completion of the open facts gives this decision: no document is worth asking for."""
         if self.decision == NOT_BILLABLE or self.case.stopped.doubtfully:
@@ -124,7 +123,7 @@ class Decision:
             return not self.case.docket.mentioned or self._changes.unanimous(REVIEW)
         return self.regardless or (not self.changes and self.decision in (APPROVE, DENY))
 
-    @cached_property
+    @lazy
     def _changes(self) -> Changes:
         return changes_of(self.case, self.posture, self.bases)
 
@@ -192,9 +191,9 @@ def decided(bases: Iterable[Judged], posture: str) -> Iterator[Conclusion]:
 
 def settle(case: Case, posture: str) -> str:
     """Return the decision that the groups of clauses lead to (decision rules 13 to 21)."""
-    groups = case.groups
-    if any(outcome.refuted for name, outcome in groups.items() if name != DOCUMENTED):
+    if case.defeated:
         return DENY
+    groups = case.groups
     if COVERED not in groups:
         return REVIEW
     if case.root.met:
@@ -202,8 +201,8 @@ def settle(case: Case, posture: str) -> str:
     if posture == FINAL:
         return DENY
     if posture == ADVISORY and case.supported:
-        documented = groups.get(DOCUMENTED)
-        covered = all(groups[name].met for name in (COVERED, CONDITIONED) if name in groups)
+        documented, conditioned = groups.get(DOCUMENTED), groups.get(CONDITIONED)
+        covered = groups[COVERED].met and (conditioned is None or conditioned.met)
         if covered and not (documented and documented.refuted):
             return APPROVE
     return PEND
@@ -229,13 +228,13 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
         return Decision(case, posture, REVIEW, note=UNMENTIONED)
     if decision != APPROVE and _base_in_review(case, bases):
         return Decision(case, posture, REVIEW, note=BASE_IN_REVIEW, doubts=(BASE,))
-    if doubts := tuple(dict.fromkeys(_doubts(case, posture, decision))):
+    if case.is_doubtful and (doubts := tuple(dict.fromkeys(_doubts(case, posture, decision)))):
         unverified = any(iri in case.docket.clauses for iri in doubts)
         return Decision(case, posture, REVIEW, note=UNVERIFIED if unverified else CONFLICTING, doubts=doubts)
-    if decision == PEND:
+    if decision == PEND and has_both_sides(case):
         changes = changes_of(case, posture, bases)
         for answer, sets in ((DENY, changes.denying), (APPROVE, changes.approving)):
-            if changes.has_both_sides and always(sets(), changes.documentable):
+            if always(sets(), changes.documentable):
                 return Decision(case, posture, answer, bases, regardless=True)
     return Decision(case, posture, decision, bases)
 
@@ -245,7 +244,7 @@ def changes_of(case: Case, posture: str, bases: Bases) -> Changes:
 
     def verdict(supposed: Case) -> str:
         decision = settle(supposed, posture)
-        return REVIEW if any(_doubts(supposed, posture, decision)) else decision
+        return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
 
     pending = [changes_of(base.case, posture, ()) for base in bases if base.decision == PEND] if bases else None
     return Changes(case, posture == ADVISORY, verdict, pending)
@@ -264,8 +263,6 @@ def _doubts(case: Case, posture: str, decision: str) -> Iterator[str]:
     """
     docket, bits = case.docket, case.bits
     conflicts = bits.met & bits.refuted & docket.own
-    if not docket.unverified and not conflicts:
-        return
     conflicting = [docket.plan.bit[leaf.iri] for leaf in docket.leaves if docket.plan.bit[leaf.iri] & conflicts]
     names = [leaf.iri for leaf in docket.leaves if docket.plan.bit[leaf.iri] & conflicts]
     if len(conflicting) > MAX_READINGS:
@@ -287,7 +284,7 @@ def _doubts(case: Case, posture: str, decision: str) -> Iterator[str]:
 
 def _because(case: Case, decision: str, posture: str) -> Iterator[str]:
     """Yield the clauses that decided: each that defeats, each that covers, or each that is open."""
-    hard = _hard(case)
+    hard = case.defeated
     for name, outcome in _exclusions_first(case):
         for part in outcome.parts:
             bad, good = (part.met, part.refuted) if name == NOT_EXCLUDED else (part.refuted, part.met)
@@ -306,28 +303,14 @@ def _because(case: Case, decision: str, posture: str) -> Iterator[str]:
         yield from (item.clause.iri for item in case.guidance if item.stance == "recommends" and item.clause.verified)
 
 
-def _hard(case: Case) -> bool:
-    return any(outcome.refuted for name, outcome in case.groups.items() if name != DOCUMENTED)
-
-
-def _grounds(case: Case, posture: str) -> tuple[Ground, ...]:
-    order = case.docket.order
-    leaves = case.docket.leaves
-
-    def so(leaf: Outcome, positive: bool) -> Sets:
-        return (1 << order[leaf.criterion.iri],) if (leaf.met if positive else leaf.refuted) else NONE
-
-    found = []
+def _grounds(case: Case, posture: str) -> Iterator[Ground]:
     for name, outcome in _exclusions_first(case):
         if name == DOCUMENTED and posture != FINAL:
             continue
         by_itself = (outcome,) if name == COVERED and len(outcome.parts) > 1 else outcome.parts
         for part in by_itself:
-            for one in sets_for(part, name == NOT_EXCLUDED, so):
-                found.append(
-                    Ground(part.criterion.iri.removesuffix(UNLESS), tuple(leaves[i].iri for i in members(one)))
-                )
-    return tuple(found)
+            for leaves in case.docket.grounds(part, name == NOT_EXCLUDED):
+                yield Ground(part.criterion.iri.removesuffix(UNLESS), leaves)
 
 
 def _exclusions_first(case: Case) -> list[tuple[str, Outcome]]:

@@ -6,7 +6,6 @@ of the line's leaves. A case names nothing of a claim: lines on which the facts 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from kg.check import Edits, Stopped
@@ -24,9 +23,11 @@ from kg.knowledge import (
     Edition,
     Knowledge,
 )
+from kg.lazy import lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
 from kg.plan import BASE, CONTINUOUS, Plan, plan_of, remember
+from kg.sets import NONE, Sets, members, sets_for
 from kg.terms import COV
 
 CASES = 1 << 11  # of an edition that are remembered; a case takes some kilobytes
@@ -65,17 +66,17 @@ class Docket:
     cases: dict[tuple[object, ...], "Case"] = field(default_factory=dict)
     told: dict[object, Any] = field(default_factory=dict)  # in which words, by what
 
-    @cached_property
+    @lazy
     def mentioned(self) -> bool:
         """Say whether a clause speaks of coverage."""
         return self._mentioned(self.clauses.values())
 
-    @cached_property
+    @lazy
     def unverified(self) -> tuple[str, ...]:
         """Return the clauses whose wording is not verified."""
         return tuple(sorted(iri for iri, clause in self.clauses.items() if not clause.verified))
 
-    @cached_property
+    @lazy
     def verified(self) -> Criterion | None:
         """Return the root as if the unverified clauses were not written; None where nothing would mention the line."""
         clauses = {iri: clause for iri, clause in self.clauses.items() if clause.verified}
@@ -85,31 +86,45 @@ class Docket:
     def _mentioned(self, clauses: Iterable[Clause]) -> bool:
         return self.continuous or any(clause.kind in (*COVERAGE, *EXCLUSION) for clause in clauses)
 
-    @cached_property
+    @lazy
     def recommending(self) -> tuple[Criterion, ...]:
         """Return the clauses of guidelines that recommend a line, where their criteria are met."""
         clauses = (clause for _, clause in self.guidelines)
         return tuple(c.criterion for c in clauses if c.kind in RECOMMENDATION and c.verified)
 
-    @cached_property
+    @lazy
     def leaves(self) -> tuple[Criterion, ...]:
         """Return the leaves below the root, each once, in the order of the source."""
         return tuple(dict.fromkeys(self.root.leaves()))
 
-    @cached_property
+    @lazy
     def order(self) -> dict[str, int]:
         """Return the place of each leaf."""
         return {leaf.iri: i for i, leaf in enumerate(self.leaves)}
 
-    @cached_property
+    @lazy
     def own(self) -> int:
         """Return the bits of the leaves below the root."""
         return self.plan.mask((self.root,))
 
-    @cached_property
+    @lazy
     def mask(self) -> int:
         """Return the bits of all leaves that bear on a line."""
         return self.own | self.plan.mask(clause.criterion for _, clause in self.guidelines)
+
+    def grounds(self, outcome: Outcome, positive: bool) -> tuple[tuple[str, ...], ...]:
+        """Return the minimal sets of leaves that make an outcome met, or refuted, each in the order of the source."""
+        if not (outcome.met if positive else outcome.refuted):
+            return ()
+        known: tuple[tuple[str, ...], ...] | None = self.told.get((outcome, positive))
+        return known or remember(self.told, (outcome, positive), self._grounds(outcome, positive))
+
+    def _grounds(self, outcome: Outcome, positive: bool) -> tuple[tuple[str, ...], ...]:
+        def so(leaf: Outcome, positive: bool) -> Sets:
+            return (1 << self.order[leaf.criterion.iri],) if (leaf.met if positive else leaf.refuted) else NONE
+
+        found = sets_for(outcome, positive, so)
+        return tuple(tuple(self.leaves[i].iri for i in members(one)) for one in found)
 
     def case(self, bits: Bits, operated: frozenset[str], edits: Stopped) -> "Case":
         """Return the case that the bits of a line make, of an operation in some regions."""
@@ -128,22 +143,32 @@ class Case:
     stopped: Stopped
     decisions: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
-    @cached_property
+    @lazy
     def root(self) -> Outcome:
         """Return what the clauses come to."""
         return self.docket.plan.outcome(self.docket.root, self.bits)
 
-    @cached_property
+    @lazy
     def groups(self) -> dict[str, Outcome]:
         """Return what each group of clauses comes to."""
         return {outcome.criterion.iri: outcome for outcome in self.root.parts}
 
-    @cached_property
+    @lazy
+    def defeated(self) -> bool:
+        """Say whether a group of clauses is refuted that the record cannot still complete: facts change nothing."""
+        return any(outcome.refuted and name != DOCUMENTED for name, outcome in self.groups.items())
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Say whether a clause is unverified or facts conflict, so that decision rule 16 is to be asked."""
+        return bool(self.docket.unverified or self.bits.met & self.bits.refuted & self.docket.own)
+
+    @lazy
     def supported(self) -> bool:
         """Say whether a guideline recommends the modality at the operated levels."""
         return any(self.docket.plan.outcome(criterion, self.bits).met for criterion in self.docket.recommending)
 
-    @cached_property
+    @lazy
     def guidance(self) -> tuple[Guidance, ...]:
         """Return what guidelines say of the line."""
         spoken = ((d, c, self.docket.plan.outcome(c.criterion, self.bits)) for d, c in self.docket.guidelines)

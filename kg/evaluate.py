@@ -12,7 +12,7 @@ from itertools import chain, product
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
 from kg.path import Reached, Step, keep_shorter
-from kg.plan import CONCEPT, FINDINGS, OF_CLAIM, REGION, STATUS, Asks, Place, Plan, Values, Way, remember
+from kg.plan import ANY, CONCEPT, OF_CLAIM, REGION, STATUS, Asks, Place, Plan, Shown, Values, Way, remember
 from kg.reason import Conclusion, Reasoned, with_facts
 from kg.shapes import Witness
 from kg.terms import COV, TYPE, Term, Triple
@@ -21,11 +21,16 @@ AT_SITE, LEVEL = COV + "atSite", COV + "level"
 
 
 Pieces = tuple[Witness, ...]  # a witness in parts that others share
+Sum = tuple[int, int, int, int, int]  # the leaves that are hit, that know a value, met, refuted, open within
+NOTHING: Sum = (0, 0, 0, 0, 0)
 
 
 def merge_all(pieces: Pieces) -> Witness:
     """Join the pieces of a witness, in order, each triple once."""
     return tuple(dict.fromkeys(chain.from_iterable(pieces)))
+
+
+Found = tuple[Place, Term, Shown]  # a finding, where it was read, and what it shows
 
 
 class Reading:
@@ -35,9 +40,11 @@ class Reading:
         self.plan = plan
         self.reasoned = reasoned
         self.index = reasoned.index
-        self._claims: dict[Term, list[int]] = {}
+        self._claims: dict[Term, tuple[Sum, list[Found]]] = {}
         self._bits: dict[Term, Bits] = {}
-        self._outcomes: dict[tuple[str, Term], Outcome] = {}
+        self._found: dict[Term, list[Found]] = {}
+        self._outcomes: dict[tuple[Criterion, Term], Outcome] = {}
+        self._traces: dict[tuple[Term, Place], Reached] = {}
         self._back: dict[str, dict[Term, list[Term]]] = {}
         self._within: dict[Plan, Reading] = {}
 
@@ -55,25 +62,26 @@ class Reading:
         return known
 
     def _of(self, focus: Term) -> Bits:
-        plan = self.plan
+        plan, own = self.plan, self._found.setdefault(focus, [])
         claims = self.index.get((focus, OF_CLAIM), ())
         if len(claims) == 1:
-            if claims[0] not in self._claims:
-                self._claims[claims[0]] = self._read(plan.of_claim, claims[0], 1)
-            found = self._read(plan.own, focus, 0, self._claims[claims[0]])
+            claim = claims[0]
+            if claim not in self._claims:
+                self._claims[claim] = self._read(plan.of_claim, claim, NOTHING), self._found.pop(claim, [])
+            before, found = self._claims[claim]
+            read = self._read(plan.own, focus, before)
+            own += found
         else:
-            found = self._read((*plan.own, *plan.of_claim), focus, 0)
-        hits, known, met, refuted, within = found
+            read = self._read((*plan.own, *((place, place.way) for place, _ in plan.of_claim)), focus, NOTHING)
+        hits, known, met, refuted, within = read
         return Bits(met | hits, refuted | known & ~hits, within & ~(met | refuted))
 
-    def _read(
-        self, places: Iterable[Place], start: Term, skip: int, before: Iterable[int] = (0, 0, 0, 0, 0)
-    ) -> list[int]:
-        """Read what is asked at some places, reached from a node by their ways without their first `skip` steps."""
+    def _read(self, places: Iterable[tuple[Place, Way]], start: Term, before: Sum) -> Sum:
+        """Read what is asked at some places, each reached from a node by a way."""
         plan, get = self.plan, self.index.get
         hits, known, met, refuted, within = before
-        for place in places:
-            nodes = self.walk(start, place.way[skip:])
+        for place, way in places:
+            nodes = self.walk(start, way) if way else (start,)
             for node in nodes:
                 for predicate in place.asked:
                     values = get((node, predicate))
@@ -93,22 +101,33 @@ class Reading:
                         get((node, REGION), ()),
                     )
                     shown = plan.found.get(about) or plan.facts_at(place, about)
-                    met |= shown.hits
-                    refuted |= shown.known
+                    if shown.hits or shown.known:
+                        met |= shown.hits
+                        refuted |= shown.known
+                        self._found.setdefault(start, []).append((place, node, shown))
             for asks in place.asks if nodes else ():
-                inner, part = self.within(asks), asks.leaf.parts[0]
-                outcomes = [inner.outcome(part, node) for node in nodes]
-                every = asks.leaf.kind == "EveryLeaf"
-                if (all if every else any)(o.met for o in outcomes):
+                yes, no, deeper = self._asked(asks, nodes)
+                if yes:
                     met |= asks.bit
-                if (any if every else all)(o.refuted for o in outcomes):
+                if no:
                     refuted |= asks.bit
-                if any(
-                    not o.met and not o.refuted and self._deeper(asks.leaf, n)
-                    for o, n in zip(outcomes, nodes, strict=True)
-                ):
+                if deeper:
                     within |= asks.bit
-        return [hits, known, met, refuted, within]
+        return hits, known, met, refuted, within
+
+    def _asked(self, asks: Asks, nodes: Values) -> tuple[bool, bool, bool]:
+        """Return whether some nodes make a leaf met, whether refuted, and whether to document more of one of them."""
+        inner, part, every = self.within(asks), asks.leaf.parts[0], asks.leaf.kind == "EveryLeaf"
+        met = refuted = 0
+        deeper = False
+        for node in nodes:
+            outcome = inner.outcome(part, node)
+            met += outcome.met
+            refuted += outcome.refuted
+            if not outcome.met and not outcome.refuted:
+                deeper = deeper or self._deeper(asks.leaf, node)
+        all_of = len(nodes)
+        return (met == all_of, refuted > 0, deeper) if every else (met > 0, refuted == all_of, deeper)
 
     def _deeper(self, leaf: Criterion, node: Term) -> bool:
         """Say whether to document what an open inner criterion asks: where a level, not a mere region, is known."""
@@ -126,9 +145,9 @@ class Reading:
     def others(self, leaf: Criterion, focus: Term) -> Iterator[tuple[Term, Outcome, "Reading"]]:
         """Yield the nodes of which a leaf asks a criterion, with what it comes to there and how they were read."""
         if leaf.iri in self.plan.others:
-            way, asks = self.plan.others[leaf.iri]
+            place, asks = self.plan.others[leaf.iri]
             within = self.within(asks)
-            for node in self.walk(focus, way):
+            for node in self.walk(focus, place.way):
                 yield node, within.outcome(leaf.parts[0], node), within
 
     def below(self, outcome: Outcome, focus: Term) -> Iterator[Outcome]:
@@ -161,15 +180,18 @@ class Reading:
 
     def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
         """Return what a criterion comes to at a node."""
-        plan = self.plan
-        if plan.alone:  # nodes of which the same is said are the same
-            values = (criterion, tuple([self.index.get((focus, predicate)) for predicate in plan.alone]))
-            known = plan.by_values.get(values)
-            return known or remember(plan.by_values, values, plan.outcome(criterion, self.bits(focus)))
-        key = (criterion.iri, focus)
+        key = (criterion, focus)
         known = self._outcomes.get(key)
         if known is None:
-            known = self._outcomes[key] = plan.outcome(criterion, self.bits(focus))
+            plan = self.plan
+            if plan.alone:  # nodes of which the same is said are the same
+                get = self.index.get
+                values = (criterion, tuple([get((focus, predicate)) for predicate in plan.alone]))
+                found = plan.by_values.get(values)
+                known = found or remember(plan.by_values, values, plan.outcome(criterion, self.bits(focus)))
+            else:
+                known = plan.outcome(criterion, self.bits(focus))
+            self._outcomes[key] = known
         return known
 
     # Why
@@ -194,43 +216,36 @@ class Reading:
 
     def first(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
         """Return the first of the minimal witnesses, in pieces."""
-        if leaf.concept:
-            return next(self._finding(leaf, focus, positive))
         if leaf.parts:
             return self._first_of_others(leaf, focus, positive)
-        for way, predicate, asked in self.plan.where[leaf.iri]:
-            if asked.hits if positive else asked.known:
-                for node in self.walk(focus, way) if way else (focus,):
-                    for value in self.index.get((node, predicate), ()):
-                        steps = self.plan.first_end(asked, value, positive)
-                        if steps is not None:
-                            shown = ((node, predicate, value),)
-                            return (self.traces(focus, way)[node], shown, steps) if way else (shown, steps)
-        raise LookupError(leaf.iri)
+        return next(self._finding(leaf, focus, positive) if leaf.concept else self._value(leaf, focus, positive))
 
     def _value(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
-        for way, predicate, asked in self.plan.where[leaf.iri]:
-            if asked.hits if positive else asked.known:
-                ends = self.plan.ends if positive else self.plan.reached_by
-                for node, trace in self.traces(focus, way).items():
-                    for value in self.index.get((node, predicate), ()):
-                        for steps in ends(asked, value):
-                            yield trace, ((node, predicate, value),), steps
+        get, bit = self.index.get, self.plan.bit[leaf.iri]
+        for place, predicate in self.plan.where[leaf.iri]:
+            for node, trace in self.traces(focus, place).items():
+                values = get((node, predicate))
+                if values is not None:
+                    shown = place.always.get(predicate) or place.shown[predicate, values]
+                    ways = (shown.met if positive else shown.refuted).get(bit, ())
+                    for value, steps in ways if not ways or ways[0][0] is not ANY else [(v, ()) for v in values]:
+                        yield trace, ((node, predicate, value),), steps
 
     def _finding(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
-        look = self.plan.present if positive else self.plan.absent
-        for *way, last in FINDINGS:
-            for start, trace in self.traces(focus, tuple(way)).items():
-                for node in self.walk(start, (last,)):
-                    about = [self.index.get((node, predicate), ()) for predicate in (TYPE, CONCEPT, STATUS, REGION)]
-                    for by, value, steps, status, region, further in look(leaf, *about):
-                        found = (*trace, (start, last.predicate, node), (node, by, value))
-                        shown: Pieces = (found, steps, ((node, STATUS, status),))
-                        yield shown if region is None else (*shown, ((node, REGION, region),), further)
+        bit = self.plan.bit[leaf.iri]
+        for place, node, shown in self._found[focus]:
+            if (shown.hits if positive else shown.known) & bit:
+                trace = self.traces(focus, place)[node]
+                for by, value, steps, status, region, further in (shown.met if positive else shown.refuted)[bit]:
+                    found = ((node, by, value),)
+                    if region is None:
+                        yield trace, found, steps, ((node, STATUS, status),)
+                    else:
+                        yield trace, found, steps, ((node, STATUS, status),), ((node, REGION, region),), further
 
     def _first_of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
-        (way, asks), part = self.plan.others[leaf.iri], leaf.parts[0]
-        inner, reached = self.within(asks), self.traces(focus, way)
+        (place, asks), part = self.plan.others[leaf.iri], leaf.parts[0]
+        inner, reached = self.within(asks), self.traces(focus, place)
         every = positive == (leaf.kind == "EveryLeaf")
         pieces: list[Witness] = []
         for node, trace in reached.items():
@@ -249,8 +264,8 @@ class Reading:
         return next(self.witnesses(criterion, focus, positive))
 
     def _of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
-        way, asks = self.plan.others[leaf.iri]
-        reached, inner, part = self.traces(focus, way), self.within(asks), leaf.parts[0]
+        place, asks = self.plan.others[leaf.iri]
+        reached, inner, part = self.traces(focus, place), self.within(asks), leaf.parts[0]
         if positive != (leaf.kind == "EveryLeaf"):  # one is enough
             for node, trace in reached.items():
                 for witness in inner.witnesses(part, node, positive):
@@ -276,11 +291,14 @@ class Reading:
         else:
             yield from chain.from_iterable(found)
 
-    def traces(self, focus: Term, way: Way) -> Reached:
-        """Return the nodes to which a way leads, each with the triples on the way."""
-        if len(way) == 1 and isinstance(way[0], Step):
-            predicate = way[0].predicate
-            return {end: ((focus, predicate, end),) for end in self.index.get((focus, predicate), ())}
+    def traces(self, focus: Term, place: Place) -> Reached:
+        """Return the nodes that are read at a place, each with the triples on the way there."""
+        known = self._traces.get((focus, place))
+        if known is None:
+            known = self._traces[focus, place] = self._traced(focus, place.way) if place.way else {focus: ()}
+        return known
+
+    def _traced(self, focus: Term, way: Way) -> Reached:
         reached: Reached = {focus: ()}
         for step in way:
             further: Reached = {}

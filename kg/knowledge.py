@@ -36,6 +36,7 @@ from kg.terms import (
 _T = TypeVar("_T")
 SUBCLASS_OF = RDFS + "subClassOf"
 LABEL = RDFS + "label"
+YOUNG = 20_000  # objects that may be new before garbage is looked for
 CAUDAL = ANATOMY + "directlyCaudalTo"
 ENCLOSES = ANATOMY + "encloses"
 EXITS_AT = ANATOMY + "exitsAt"
@@ -434,6 +435,7 @@ def load_knowledge(root: Path | None = None) -> Knowledge:
     finally:
         gc.enable()
         gc.freeze()  # knowledge stays as long as the process: looking through it again and again finds no garbage
+        gc.set_threshold(max(gc.get_threshold()[0], YOUNG))  # nor is there any in an answer, a tree of 1,500 objects
 
 
 def _read_knowledge(root: Path) -> Knowledge:

@@ -8,8 +8,7 @@ alone, and is found once, too.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kg.criteria import Criterion
 from kg.errors import UnsupportedShapeError
@@ -29,14 +28,22 @@ Way = tuple[Step | BackStep, ...]
 FINDINGS: tuple[Way, ...] = ((Step(COV + "finding"),), (Step(OF_CLAIM), Step(COV + "finding")))
 Values = tuple[Term, ...]
 Steps = tuple[Triple, ...]
+Shows = tuple[Term, Steps]  # a value, and the way from it to what a leaf asks for
 Located = tuple[str, Term, Steps, str, Term | None, Steps]
+ANY = COV + "any"  # stands for whichever node of a claim it is
 
 
 class Shown(NamedTuple):
-    """What values of a property show: the leaves that they hit, and the leaves that know a value by them."""
+    """What values of a property, or what is said of a finding, show.
+
+    `hits` are the leaves that are met by them, and `known` those that know a value by them, or are refuted by the
+    finding; `met` and `refuted` tell how, by the bit of the leaf.
+    """
 
     hits: int
     known: int
+    met: Mapping[int, tuple[Any, ...]]
+    refuted: Mapping[int, tuple[Any, ...]]
 
 
 class Asked(NamedTuple):
@@ -62,7 +69,7 @@ class Asks(NamedTuple):
     plan: "Plan"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Place:
     """What is read at the nodes to which a way within the claim leads."""
 
@@ -83,25 +90,24 @@ class Plan:
         self.links = knowledge.links
         self.leaves = list({leaf.iri: leaf for root in roots for leaf in root.leaves()}.values())
         self.bit = {leaf.iri: 1 << i for i, leaf in enumerate(self.leaves)}
-        self.where: dict[str, list[tuple[Way, str, Asked]]] = {}  # of each leaf that asks for a value
-        self.others: dict[str, tuple[Way, Asks]] = {}  # of each leaf that asks a criterion of other nodes
+        self.where: dict[str, list[tuple[Place, str]]] = {}  # of each leaf that asks for a value
+        self.others: dict[str, tuple[Place, Asks]] = {}  # of each leaf that asks a criterion of other nodes
         self.found: dict[tuple[Values, ...], Shown] = {}
         self.outcomes: dict[tuple[Criterion, int, int, int], Outcome] = {}
         self.masks: dict[Criterion, int] = {}
         self._reached: dict[tuple[int, Term], Reached] = {}
-        self._first: dict[tuple[int, bool, Term], tuple[Steps, ...]] = {}
         places: dict[Way, Place] = {}
         inner: dict[str, Plan] = {}
         for leaf in self.leaves:
             self._enter(leaf, places, inner)
-        self.of_claim = tuple(place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),))
+        of_claim = [place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),)]
+        self.of_claim = tuple((place, place.way[1:]) for place in of_claim)  # with the way from the claim
         self.shared = frozenset(leaf for leaf in self.leaves if not leaf.concept and self._is_of_claim(leaf))
-        claimed = (*self.shared, *(leaf for leaf in self.leaves if leaf.concept))
-        self.of_claims = {leaf: frozenset((leaf.iri,)) for leaf in claimed}  # with the leaves below
+        self.claimed = self.shared.union(leaf for leaf in self.leaves if leaf.concept)
+        self.of_claims = {leaf: frozenset((leaf.iri,)) for leaf in self.claimed}  # with the leaves below
         for root in roots:
             self._sort(root)
-        self.direct = {iri: where for iri, where in self.where.items() if all(not way for way, _, _ in where)}
-        self.own = tuple(place for place in places.values() if place not in self.of_claim)
+        self.own = tuple((place, place.way) for place in places.values() if place not in of_claim)
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
         self.by_values: dict[tuple[Criterion, tuple[Values | None, ...]], Outcome] = {}
         if len(places) == 1 and () in places and not places[()].asks and not places[()].facts:
@@ -121,8 +127,9 @@ class Plan:
             part = leaf.parts[0]
             plan = inner.setdefault(part.iri, Plan((part,), self.knowledge))
             way, last, _ = next(self._leaving(leaf, leaf.path))
-            self.others[leaf.iri] = (*way, last), Asks(bit, leaf, plan)
-            place((*way, last)).asks.append(Asks(bit, leaf, plan))
+            there = place((*way, last))
+            there.asks.append(Asks(bit, leaf, plan))
+            self.others[leaf.iri] = there, there.asks[-1]
         else:
             apart = leaf.known_by is not None
             paths = [(leaf.path, Asked(bit, None, leaf.value, leaf.within, True, not apart))]
@@ -132,7 +139,9 @@ class Plan:
                 for way, last, onward in self._leaving(leaf, path):
                     found = asked._replace(onward=onward)
                     place(way).asked.setdefault(last.predicate, []).append(found)
-                    self.where.setdefault(leaf.iri, []).append((way, last.predicate, found))
+                    where = self.where.setdefault(leaf.iri, [])
+                    if (place(way), last.predicate) not in where:
+                        where.append((place(way), last.predicate))
 
     def _sort(self, criterion: Criterion) -> bool:
         """Say whether all leaves of a criterion are read of the claim, but for findings of lines; and keep it."""
@@ -143,7 +152,7 @@ class Plan:
 
     def _is_of_claim(self, leaf: Criterion) -> bool:
         """Say whether a leaf is read of the claim, and so alike for all its lines."""
-        ways = [way for way, _, _ in self.where.get(leaf.iri, ())] or [self.others[leaf.iri][0]]
+        ways = [place.way for place, _ in self.where.get(leaf.iri, ())] or [self.others[leaf.iri][0].way]
         return all(way[:1] == (Step(OF_CLAIM),) and BackStep(OF_CLAIM) not in way for way in ways)
 
     def _leaving(self, leaf: Criterion, path: Path | None) -> Iterator[tuple[Way, Step, Path | None]]:
@@ -167,34 +176,27 @@ class Plan:
 
     def shown(self, place: Place, predicate: str, values: Values) -> Shown:
         """Return what the values of a property show."""
-        hits = known = 0
-        for asked in place.asked[predicate]:
-            if asked.hits and any(True for value in values for _ in self.ends(asked, value)):
-                hits |= asked.bit
-            if asked.known and any(self.reached(asked, value) for value in values):
-                known |= asked.bit
         if predicate in self.links:  # which node of the claim it is does not matter
-            return remember(place.always, predicate, Shown(hits, known))
-        return remember(place.shown, (predicate, values), Shown(hits, known))
+            return remember(place.always, predicate, self._shown(place, predicate, (ANY,)))
+        return remember(place.shown, (predicate, values), self._shown(place, predicate, values))
+
+    def _shown(self, place: Place, predicate: str, values: Values) -> Shown:
+        met: dict[int, tuple[Shows, ...]] = {}
+        refuted: dict[int, tuple[Shows, ...]] = {}
+        for asked in place.asked[predicate]:
+            for found, asks, ends in ((met, asked.hits, self.ends), (refuted, asked.known, self._known)):
+                ways = [(value, steps) for value in values for steps in ends(asked, value)] if asks else []
+                if ways:
+                    found[asked.bit] = (*found.get(asked.bit, ()), *ways)
+        return Shown(sum(met), sum(refuted), met, refuted)
 
     def ends(self, asked: Asked, value: Term) -> Iterator[Steps]:
-        """Yield the ways from a value to what a leaf asks for."""
+        """Yield the ways from a value to what a leaf asks for; the shortest first."""
         for end, steps in self.reached(asked, value).items():
             if asked.target in (None, end) and (not asked.within or asked.within.holds(Run(self.knowledge.graph), end)):
                 yield steps
 
-    def first_end(self, asked: Asked, value: Term, positive: bool) -> Steps | None:
-        """Return the shortest way from a value to what a leaf asks for, or to any that it would know."""
-        key = (id(asked), positive, value)
-        known = self._first.get(key)
-        if known is None:
-            ends = self.ends(asked, value) if positive else self.reached_by(asked, value)
-            found: tuple[Steps, ...] = tuple(islice(ends, 1))
-            known = remember(self._first, key, found)
-        return known[0] if known else None
-
-    def reached_by(self, asked: Asked, value: Term) -> Iterable[Steps]:
-        """Return the ways from a value to any that a leaf would know."""
+    def _known(self, asked: Asked, value: Term) -> Iterable[Steps]:
         return self.reached(asked, value).values()
 
     def reached(self, asked: Asked, value: Term) -> Reached:
@@ -211,13 +213,11 @@ class Plan:
 
     def facts_at(self, place: Place, about: tuple[Values, ...]) -> Shown:
         """Return the fact leaves that a finding meets, and refutes, by its types, concept, status and regions."""
-        met = refuted = 0
-        for leaf in place.facts:
-            if next(self.present(leaf, *about), None) is not None:
-                met |= self.bit[leaf.iri]
-            if next(self.absent(leaf, *about), None) is not None:
-                refuted |= self.bit[leaf.iri]
-        return remember(self.found, about, Shown(met, refuted))
+        present = {self.bit[leaf.iri]: tuple(self.present(leaf, *about)) for leaf in place.facts}
+        absent = {self.bit[leaf.iri]: tuple(self.absent(leaf, *about)) for leaf in place.facts}
+        met = {bit: found for bit, found in present.items() if found}
+        refuted = {bit: found for bit, found in absent.items() if found}
+        return remember(self.found, about, Shown(sum(met), sum(refuted), met, refuted))
 
     def present(
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
@@ -243,7 +243,7 @@ class Plan:
         for value in concepts:
             if value in above:
                 for region, further in self._around(leaf, regions, self.knowledge.parts):
-                    yield CONCEPT, value, tuple(reversed(above[value])), ABSENT, region, further
+                    yield CONCEPT, value, Known(reversed(above[value])), ABSENT, region, further
                 return
 
     def _around(

@@ -11,7 +11,7 @@ from kg.changes import Atom
 from kg.check import Hit
 from kg.decide import POSTURES, Decision, Judged
 from kg.evaluate import Reading, merge_all
-from kg.explain import Determination, Teller
+from kg.explain import Determination
 from kg.graph import serialize
 from kg.outcome import Outcome
 from kg.terms import COV, PREFIXES, RDF, RDFS, TYPE, XSD, Literal, Term, Triple

@@ -57,9 +57,10 @@ Triple = tuple[Term, str, Term]
 
 
 class Known(tuple[Triple, ...]):
-    """Steps through the ontology that belong together, kept as one so that they are put into words once."""
+    """Steps through the ontology that belong together, kept as one so that they are written and worded once."""
 
     words: tuple[str, ...] | None = None
+    rows: tuple[tuple[str, ...], ...] | None = None  # as JSON carries them
 
 
 def local_name(iri: str) -> str:

@@ -1,0 +1,347 @@
+"""Proof: the criteria tree of a line as plain values, each leaf with its witnesses, and what they are derived from.
+
+What lines share is told once: within one determination, equal parts of their trees are the same objects.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from kg.criteria import Criterion
+from kg.evaluate import Pieces, Reading
+from kg.outcome import Outcome
+from kg.plan import CONCEPT, OF_CLAIM
+from kg.reason import Reasoned
+from kg.rules.derived import Premises
+from kg.terms import COV, Known, Literal, Term, Triple, written
+from kg.words import AT_SITE, FIELDS, SILENT, Words
+
+Json = dict[str, Any]
+Rows = list[list[str]]  # triples as JSON carries them
+FINDING, SOURCE = COV + "finding", COV + "source"
+CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
+LIMIT = 256  # witnesses of one leaf that are listed
+NOWHERE: Mapping[Criterion, frozenset[str]] = {}
+NO_GROUNDS: frozenset[str] = frozenset()
+
+
+class Evidence(NamedTuple):
+    """What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record."""
+
+    triples: Rows
+    words: list[str]
+    derived: list[int]
+    sources: list[dict[str, str]]
+
+
+class _Shown(NamedTuple):
+    """What triples come down to: asserted triples in pieces, sentences, and those that follow, by which rule and why."""
+
+    pieces: dict[int, Rows]
+    words: list[str]
+    derived: list[tuple[Triple, str, Pieces]]
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where a tree is told: the node, how it was read, the leaves that deny it, and what was told of it before.
+
+    `of_claims` are the criteria that are read of the claim, and so alike at other lines.
+    """
+
+    focus: str
+    reading: Reading
+    grounds: frozenset[str]
+    told: dict[Outcome, Json]
+    of_claims: Mapping[Criterion, frozenset[str]]
+
+
+class Proof:
+    """Tells the trees of one determination."""
+
+    def __init__(self, reasoned: Reasoned, lines: Iterable[str], words: Words) -> None:
+        self.index = reasoned.index
+        self.lines = frozenset(lines)
+        self.words = words
+        self.claim = words.claim
+        self._derived: dict[Triple, tuple[int, str, Pieces]] = {}
+        # what was told of this claim, so that it is told once
+        self._rows: dict[int, Rows] = {}
+        self._kept: list[Premises] = []  # the pieces that `_rows` knows by their identity
+        self._shown: dict[Premises, _Shown] = {}
+        self._said: dict[int, tuple[str, ...]] = {}
+        self._of_claim: dict[Criterion, Evidence] = {}
+        self._told: dict[Term, dict[Outcome, Json]] = {}
+        self._silent: dict[Outcome, Json] = {}
+        self._of_claims: dict[tuple[Outcome, frozenset[str]], Json] = {}
+        # what depends on the knowledge alone
+        self._heads: dict[Outcome, Json] = words.knowledge.remember(("heads",), dict)
+
+    def path(self, outcome: Outcome, focus: str, reading: Reading, grounds: frozenset[str] = NO_GROUNDS) -> Json:
+        """Return the criteria tree below an outcome, passes as well as failures.
+
+        `grounds` are the leaves by each of which the line is denied: these list all their witnesses.
+        """
+        told = self._told.setdefault(focus, {})
+        if focus not in self.lines:
+            return self._elsewhere(outcome, _At(focus, reading, grounds, told, NOWHERE))
+        of_claims = NOWHERE if (focus, FINDING) in self.index else reading.plan.of_claims
+        return self._node(outcome, _At(focus, reading, grounds, told, of_claims))
+
+    def _node(self, outcome: Outcome, at: _At) -> Json:
+        """Return what is told of an outcome at a line, new, or as it was told before."""
+        if outcome.silent:
+            return self._silent.get(outcome) or self._unknown(outcome)
+        node = at.told.get(outcome)
+        if node is not None:
+            return node
+        names = at.of_claims.get(outcome.criterion)
+        if names is None:
+            node = at.told[outcome] = self._new(outcome, at)
+            return node
+        key = (outcome, at.grounds & names)
+        node = self._of_claims.get(key)
+        if node is None:
+            node = self._of_claims[key] = self._new(outcome, at)
+        else:
+            node = self._again(node, at.focus)
+        at.told[outcome] = node
+        return node
+
+    def _new(self, outcome: Outcome, at: _At) -> Json:
+        node = (self._heads.get(outcome) or self._head(outcome)).copy()
+        if outcome.criterion.is_leaf:
+            self._leaf(node, outcome, at)
+        else:
+            node["witnesses"] = []
+            node["parts"] = [self._node(part, at) for part in outcome.parts]
+        return node
+
+    def _unknown(self, outcome: Outcome) -> Json:
+        """Return what is told where nothing is known: the same at every line."""
+        node = self._silent[outcome] = (self._heads.get(outcome) or self._head(outcome)).copy()
+        node["witnesses"] = []
+        node["parts"] = [self._silent.get(part) or self._unknown(part) for part in outcome.parts]
+        if "words" in node:
+            node["words"] = []
+            self._ask(node, outcome.criterion.concept)
+        return node
+
+    def _elsewhere(self, outcome: Outcome, at: _At) -> Json:
+        """Return what is told of an outcome at a node that is no line; it says at which."""
+        node = at.told.get(outcome)
+        if node is None:
+            node = at.told[outcome] = self._new(outcome, at)
+            node["label"] = f"{self.words.name(at.focus)}: {outcome.criterion.label}"
+            node["at"] = at.focus
+        return node
+
+    def _ask(self, node: Json, concept: str) -> None:
+        """Word the question of an open leaf by what the codes of the claim suggest."""
+        if concept in self.words.suggestions:
+            node["question"] = self.words.question(concept)
+
+    def _head(self, outcome: Outcome) -> Json:
+        """Return what a node says that no claim bears on, with room for what one does."""
+        criterion = outcome.criterion
+        head: Json = {
+            "criterion": criterion.iri,
+            "label": criterion.label,
+            "clause": criterion.clause,
+            "quote": criterion.quote,
+            "status": outcome.status,
+            "kind": criterion.kind,
+            "witnesses": [],
+            "parts": [],
+        }
+        if criterion.is_leaf:
+            head["words"] = []
+            if not outcome.met:
+                head["message"] = criterion.message
+                asked = self.words.asked(criterion.concept) if criterion.concept else FIELDS.get(outcome.field)
+                if not outcome.refuted and asked:
+                    head["question"] = asked
+        self._heads[outcome] = head
+        return head
+
+    def _again(self, told: Json, focus: str) -> Json:
+        """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
+        if told["witnesses"]:
+            node = told.copy()
+            node["witnesses"] = [[focus, OF_CLAIM, self.claim], *told["witnesses"][1:]]
+            if "alternatives" in told:
+                others = told["alternatives"]
+                node["alternatives"] = [[[focus, OF_CLAIM, self.claim], *one[1:]] for one in others]
+            return node
+        if "words" in told:
+            return told
+        parts = [self._again(part, focus) for part in told["parts"]]
+        return told if parts == told["parts"] else {**told, "witnesses": [], "parts": parts}
+
+    def _leaf(self, node: Json, outcome: Outcome, at: _At) -> None:
+        criterion, reading = outcome.criterion, at.reading
+        if outcome.met or outcome.refuted:
+            triples, words, derived, sources = self.evidence(outcome, at.focus, reading)
+        else:
+            triples, words, derived, sources = [], [], None, None
+            self._ask(node, criterion.concept)
+        node["witnesses"] = triples
+        if criterion.parts:
+            others = reading.others(criterion, at.focus)
+            node["parts"] = [self._of_other(inner, str(other), within) for other, inner, within in others]
+            node["words"] = []
+        else:
+            node["parts"] = []
+            node["words"] = words
+        if derived:
+            node["derived"] = derived
+        if sources:
+            node["sources"] = sources
+        if criterion.iri in at.grounds:
+            node["alternatives"] = self.alternatives(outcome, at.focus, reading, triples)
+
+    def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
+        """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
+        node = self.path(outcome, focus, reading)
+        if focus in self.lines:
+            return {**node, "label": f"{self.words.name(focus)}: {outcome.criterion.label}", "at": focus}
+        return node
+
+    # Witnesses
+
+    def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
+        """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
+        leaf, plan = outcome.criterion, reading.plan
+        if leaf in plan.claimed and focus in self.lines and not (leaf.concept and (focus, FINDING) in self.index):
+            known = self._of_claim.get(leaf)
+            if known is None:
+                found = self._evidence(outcome, focus, reading)
+                known = self._of_claim[leaf] = found._replace(triples=found.triples[1:])  # after that of which claim
+            rest, words, derived, sources = known
+            return Evidence([[focus, OF_CLAIM, self.claim], *rest], words, derived, sources)
+        return self._evidence(outcome, focus, reading)
+
+    def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
+        leaf, told = outcome.criterion, []
+        pieces: dict[int, Rows] = {}
+        derived: dict[int, None] = {}
+        for positive, holds in ((True, outcome.met), (False, outcome.refuted)):
+            if not holds:
+                continue
+            words: list[str] = []
+            for piece in reading.first(leaf, focus, positive):
+                if type(piece) is Known:
+                    pieces[id(piece)] = self._rows.get(id(piece)) or self._listed(piece)
+                    words += piece.words or self.words.known(piece)
+                elif piece:
+                    shown = self._shown.get(piece) or self._show(piece, reading.reasoned)
+                    pieces |= shown.pieces
+                    words += shown.words
+                    for triple, rule, premises in shown.derived:
+                        known = self._derived.get(triple)
+                        if known is None:
+                            known = self._derived[triple] = len(self._derived), rule, premises
+                        derived[known[0]] = None
+            if not positive and (focus, AT_SITE) in self.index:
+                words.append(self.words.not_there(focus))
+            if words:
+                told.append("; ".join(dict.fromkeys(words)))
+        triples = list(chain.from_iterable(pieces.values()))
+        if derived and (leaf.concept or leaf.parts):  # of several triples that follow: what shows them may overlap
+            triples = _once(triples)
+        return Evidence(triples, told, list(derived), self._sources(triples) if leaf.concept else [])
+
+    def _show(self, piece: Premises, reasoned: Reasoned) -> _Shown:
+        """Return what triples come down to: the premises that each follows from, or itself."""
+        if len(piece) == 1:
+            shown = self._show_one(piece[0], reasoned)
+        else:
+            shown = _Shown({}, [], [])
+            for triple in piece:
+                pieces, words, derived = self._shown.get((triple,)) or self._show((triple,), reasoned)
+                shown.pieces.update(pieces)
+                shown.words.extend(words)
+                shown.derived.extend(derived)
+        self._shown[piece] = shown
+        return shown
+
+    def _show_one(self, triple: Triple, reasoned: Reasoned) -> _Shown:
+        conclusion = reasoned.conclusion(triple)
+        premises = conclusion.why(triple[2]) if conclusion else ()
+        if not conclusion or not premises:
+            single = (triple,)
+            words = [] if triple[1] in SILENT else [self.words.sentence(triple)]
+            return _Shown({id(single): self._listed(single)}, words, [])
+        words = [said for part in premises for said in self._sentences(part)]
+        if conclusion.rule in CONCLUSIONS:
+            words.append(self.words.sentence(triple))
+        pieces = {id(part): self._listed(part) for part in premises}
+        return _Shown(pieces, words, [(triple, conclusion.rule, premises)])
+
+    def _listed(self, piece: Premises) -> Rows:
+        """Return a piece as JSON carries it."""
+        known = self._rows.get(id(piece))
+        if known is None:
+            if type(piece) is Known:
+                if piece.rows is None:
+                    piece.rows = tuple(tuple(_row(triple)) for triple in piece)
+                known = self._rows[id(piece)] = list(map(list, piece.rows))
+            else:
+                known = self._rows[id(piece)] = [_row(triple) for triple in piece]
+                self._kept.append(piece)
+        return known
+
+    def _sentences(self, piece: Premises) -> tuple[str, ...]:
+        """Return a piece in sentences."""
+        if type(piece) is Known:
+            return self.words.known(piece)
+        known = self._said.get(id(piece))
+        if known is None:
+            known = self._said[id(piece)] = tuple(self.words.sentences(piece))
+            self._kept.append(piece)
+        return known
+
+    def _sources(self, triples: Rows) -> list[dict[str, str]]:
+        """Return where in the record the listed facts among some triples stand."""
+        nodes = dict.fromkeys(s for s, p, _ in triples if p == CONCEPT)
+        found = ((node, source) for node in nodes for source in self.index.get((node, SOURCE), ()))
+        return [{"fact": node, "source": source.value} for node, source in found if isinstance(source, Literal)]
+
+    def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Rows) -> list[Rows]:
+        """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
+        leaf = outcome.criterion
+        sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
+        every = chain.from_iterable(reading.all(leaf, focus, positive) for positive in sides)
+        found = list(islice(every, LIMIT))
+        if len(found) == 1:
+            return [first]
+        return [self._asserted(one, reading.reasoned, bool(leaf.concept or leaf.parts)) for one in found]
+
+    def _asserted(self, witness: Pieces, reasoned: Reasoned, several: bool) -> Rows:
+        """Return a witness as asserted triples; pieces of `several` facts may overlap."""
+        pieces: dict[int, Rows] = {}
+        for piece in witness:
+            if type(piece) is Known:
+                pieces[id(piece)] = self._listed(piece)
+            elif piece:
+                pieces |= (self._shown.get(piece) or self._show(piece, reasoned)).pieces
+        triples = chain.from_iterable(pieces.values())
+        return _once(triples) if several else list(triples)
+
+    def derivations(self) -> Iterator[Json]:
+        """Yield the derived triples of all that was told, each with its rule and what it follows from."""
+        for triple, (_, rule, premises) in self._derived.items():
+            asserted = _once(chain.from_iterable(map(self._listed, premises)))
+            yield {"triple": _row(triple), "rule": rule, "from": asserted}
+
+
+def _row(triple: Triple) -> list[str]:
+    """Return a triple as JSON carries it."""
+    s, p, o = triple
+    return [s if type(s) is str else written(s), p, o if type(o) is str else written(o)]
+
+
+def _once(rows: Iterable[list[str]]) -> Rows:
+    """Return triples, each once."""
+    return list({tuple(row): row for row in rows}.values())
