@@ -12,7 +12,7 @@ from itertools import chain, product
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
 from kg.path import Reached, Step, keep_shorter
-from kg.plan import ANY, CONCEPT, OF_CLAIM, REGION, STATUS, Asks, Place, Plan, Shown, Values, Way, remember
+from kg.plan import ANY, CONCEPT, OF_CLAIM, REGION, STATUS, Asks, Located, Place, Plan, Shown, Values, Way, remember
 from kg.reason import Conclusion, Reasoned, with_facts
 from kg.shapes import Witness
 from kg.terms import COV, TYPE, Term, Triple
@@ -91,8 +91,8 @@ class Reading:
                             or place.shown.get((predicate, values))
                             or plan.shown(place, predicate, values)
                         )
-                        hits |= shown.hits
-                        known |= shown.known
+                        hits |= shown[0]
+                        known |= shown[1]
                 if place.facts:
                     about = (
                         get((node, TYPE), ()),
@@ -101,9 +101,9 @@ class Reading:
                         get((node, REGION), ()),
                     )
                     shown = plan.found.get(about) or plan.facts_at(place, about)
-                    if shown.hits or shown.known:
-                        met |= shown.hits
-                        refuted |= shown.known
+                    if shown[0] or shown[1]:
+                        met |= shown[0]
+                        refuted |= shown[1]
                         self._found.setdefault(start, []).append((place, node, shown))
             for asks in place.asks if nodes else ():
                 yes, no, deeper = self._asked(asks, nodes)
@@ -218,30 +218,42 @@ class Reading:
         """Return the first of the minimal witnesses, in pieces."""
         if leaf.parts:
             return self._first_of_others(leaf, focus, positive)
-        return next(self._finding(leaf, focus, positive) if leaf.concept else self._value(leaf, focus, positive))
+        bit = self.plan.bit[leaf.iri]
+        if leaf.concept:
+            for place, node, shown in self._found[focus]:
+                if (shown.hits if positive else shown.known) & bit:
+                    way = (shown.met if positive else shown.refuted)[bit][0]
+                    return _located(self.traces(focus, place)[node], node, way)
+        else:
+            for place, predicate in self.plan.where[leaf.iri]:
+                for node, trace in self.traces(focus, place).items() if place.way else ((focus, ()),):
+                    values = self.index.get((node, predicate))
+                    if values is not None:
+                        shown = place.always.get(predicate) or place.shown[predicate, values]
+                        ways = (shown.met if positive else shown.refuted).get(bit)
+                        if ways:
+                            value, steps = ways[0]
+                            return trace, ((node, predicate, values[0] if value is ANY else value),), steps
+        raise LookupError(leaf.iri)
 
     def _value(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
-        get, bit = self.index.get, self.plan.bit[leaf.iri]
+        bit = self.plan.bit[leaf.iri]
         for place, predicate in self.plan.where[leaf.iri]:
             for node, trace in self.traces(focus, place).items():
-                values = get((node, predicate))
+                values = self.index.get((node, predicate))
                 if values is not None:
                     shown = place.always.get(predicate) or place.shown[predicate, values]
                     ways = (shown.met if positive else shown.refuted).get(bit, ())
-                    for value, steps in ways if not ways or ways[0][0] is not ANY else [(v, ()) for v in values]:
-                        yield trace, ((node, predicate, value),), steps
+                    for value, steps in ways:
+                        for one in values if value is ANY else (value,):
+                            yield trace, ((node, predicate, one),), steps
 
     def _finding(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         bit = self.plan.bit[leaf.iri]
         for place, node, shown in self._found[focus]:
             if (shown.hits if positive else shown.known) & bit:
-                trace = self.traces(focus, place)[node]
-                for by, value, steps, status, region, further in (shown.met if positive else shown.refuted)[bit]:
-                    found = ((node, by, value),)
-                    if region is None:
-                        yield trace, found, steps, ((node, STATUS, status),)
-                    else:
-                        yield trace, found, steps, ((node, STATUS, status),), ((node, REGION, region),), further
+                for way in (shown.met if positive else shown.refuted)[bit]:
+                    yield _located(self.traces(focus, place)[node], node, way)
 
     def _first_of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
         (place, asks), part = self.plan.others[leaf.iri], leaf.parts[0]
@@ -311,3 +323,10 @@ class Reading:
                         keep_shorter(further, end, (*trace, (end, step.predicate, node)))
             reached = further
         return reached
+
+
+def _located(trace: Witness, node: Term, way: Located) -> Pieces:
+    """Return how a finding shows a fact, in pieces."""
+    by, value, steps, status, region, further = way
+    shown = trace, ((node, by, value),), steps, ((node, STATUS, status),)
+    return shown if region is None else (*shown, ((node, REGION, region),), further)

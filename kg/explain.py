@@ -141,7 +141,7 @@ class Teller:
                 words
                 for leaf in leaves
                 if leaf.met or leaf.refuted
-                for words in self.proof.evidence(leaf, hit.node, reading).words
+                for words in self.proof.evidence(leaf, hit.node, reading)[1]
             ],
             "path": self.proof.path(hit.outcome, hit.node, reading),
         }

@@ -213,18 +213,21 @@ class Plan:
 
     def facts_at(self, place: Place, about: tuple[Values, ...]) -> Shown:
         """Return the fact leaves that a finding meets, and refutes, by its types, concept, status and regions."""
-        present = {self.bit[leaf.iri]: tuple(self.present(leaf, *about)) for leaf in place.facts}
-        absent = {self.bit[leaf.iri]: tuple(self.absent(leaf, *about)) for leaf in place.facts}
-        met = {bit: found for bit, found in present.items() if found}
-        refuted = {bit: found for bit, found in absent.items() if found}
+        types, concepts, statuses, _ = about
+        met, refuted = {}, {}
+        if PRESENT in statuses:
+            above = {cls for value in (*types, *concepts) for cls in self.knowledge.ancestors(str(value))}
+            present = ((leaf, tuple(self.present(leaf, *about))) for leaf in place.facts if leaf.concept in above)
+            met = {self.bit[leaf.iri]: found for leaf, found in present if found}
+        if ABSENT in statuses:
+            absent = ((leaf, tuple(self.absent(leaf, *about))) for leaf in place.facts)
+            refuted = {self.bit[leaf.iri]: found for leaf, found in absent if found}
         return remember(self.found, about, Shown(sum(met), sum(refuted), met, refuted))
 
     def present(
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
     ) -> Iterator[Located]:
         """Yield how a finding meets a fact leaf: property, value and steps to the concept, region and steps."""
-        if PRESENT not in statuses:
-            return
         for predicate, values in ((TYPE, types), (CONCEPT, concepts)):
             for value in values:
                 steps = self.knowledge.ancestors(str(value)).get(leaf.concept)
@@ -237,8 +240,6 @@ class Plan:
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
     ) -> Iterator[Located]:
         """Yield how a finding refutes a fact leaf: it denies that or what is broader, in the region or around it."""
-        if ABSENT not in statuses:
-            return
         above = self.knowledge.ancestors(leaf.concept)
         for value in concepts:
             if value in above:

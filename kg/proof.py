@@ -3,10 +3,11 @@
 What lines share is told once: within one determination, equal parts of their trees are the same objects.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from operator import is_
+from typing import Any
 
 from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
@@ -18,6 +19,7 @@ from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
 Json = dict[str, Any]
+Row = Sequence[str]
 Rows = list[list[str]]  # triples as JSON carries them
 FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
@@ -26,21 +28,10 @@ NOWHERE: Mapping[Criterion, frozenset[str]] = {}
 NO_GROUNDS: frozenset[str] = frozenset()
 
 
-class Evidence(NamedTuple):
-    """What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record."""
-
-    triples: Rows
-    words: list[str]
-    derived: list[int]
-    sources: list[dict[str, str]]
-
-
-class _Shown(NamedTuple):
-    """What triples come down to: asserted triples in pieces, sentences, and those that follow, by which rule and why."""
-
-    pieces: dict[int, Rows]
-    words: list[str]
-    derived: list[tuple[Triple, str, Pieces]]
+# What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
+Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
+# What triples come down to: asserted triples in pieces, sentences, and those that follow, by which rule and why.
+_Shown = tuple[dict[int, Iterable[Row]], list[str], list[tuple[Triple, str, Pieces]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +46,7 @@ class _At:
     grounds: frozenset[str]
     told: dict[Outcome, Json]
     of_claims: Mapping[Criterion, frozenset[str]]
+    tell: Callable[[Outcome, "_At"], Json]
 
 
 class Proof:
@@ -67,10 +59,7 @@ class Proof:
         self.claim = words.claim
         self._derived: dict[Triple, tuple[int, str, Pieces]] = {}
         # what was told of this claim, so that it is told once
-        self._rows: dict[int, Rows] = {}
-        self._kept: list[Premises] = []  # the pieces that `_rows` knows by their identity
-        self._shown: dict[Premises, _Shown] = {}
-        self._said: dict[int, tuple[str, ...]] = {}
+        self._shown: dict[Triple | Premises, _Shown] = {}
         self._of_claim: dict[Criterion, Evidence] = {}
         self._told: dict[Term, dict[Outcome, Json]] = {}
         self._silent: dict[Outcome, Json] = {}
@@ -85,9 +74,9 @@ class Proof:
         """
         told = self._told.setdefault(focus, {})
         if focus not in self.lines:
-            return self._elsewhere(outcome, _At(focus, reading, grounds, told, NOWHERE))
+            return self._elsewhere(outcome, _At(focus, reading, grounds, told, NOWHERE, self._elsewhere))
         of_claims = NOWHERE if (focus, FINDING) in self.index else reading.plan.of_claims
-        return self._node(outcome, _At(focus, reading, grounds, told, of_claims))
+        return self._node(outcome, _At(focus, reading, grounds, told, of_claims, self._node))
 
     def _node(self, outcome: Outcome, at: _At) -> Json:
         """Return what is told of an outcome at a line, new, or as it was told before."""
@@ -115,7 +104,7 @@ class Proof:
             self._leaf(node, outcome, at)
         else:
             node["witnesses"] = []
-            node["parts"] = [self._node(part, at) for part in outcome.parts]
+            node["parts"] = [at.tell(part, at) for part in outcome.parts]
         return node
 
     def _unknown(self, outcome: Outcome) -> Json:
@@ -177,7 +166,7 @@ class Proof:
         if "words" in told:
             return told
         parts = [self._again(part, focus) for part in told["parts"]]
-        return told if parts == told["parts"] else {**told, "witnesses": [], "parts": parts}
+        return told if all(map(is_, parts, told["parts"])) else {**told, "witnesses": [], "parts": parts}
 
     def _leaf(self, node: Json, outcome: Outcome, at: _At) -> None:
         criterion, reading = outcome.criterion, at.reading
@@ -212,95 +201,76 @@ class Proof:
 
     def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
-        leaf, plan = outcome.criterion, reading.plan
-        if leaf in plan.claimed and focus in self.lines and not (leaf.concept and (focus, FINDING) in self.index):
-            known = self._of_claim.get(leaf)
-            if known is None:
-                found = self._evidence(outcome, focus, reading)
-                known = self._of_claim[leaf] = found._replace(triples=found.triples[1:])  # after that of which claim
-            rest, words, derived, sources = known
-            return Evidence([[focus, OF_CLAIM, self.claim], *rest], words, derived, sources)
-        return self._evidence(outcome, focus, reading)
+        leaf = outcome.criterion
+        if (
+            leaf not in reading.plan.claimed
+            or focus not in self.lines
+            or (leaf.concept and (focus, FINDING) in self.index)
+        ):
+            return self._evidence(outcome, focus, reading)
+        known = self._of_claim.get(leaf)
+        if known is None:
+            known = self._of_claim[leaf] = self._evidence(outcome, focus, reading)
+        (_, *rest), words, derived, sources = known  # after that of which claim it is
+        return [[focus, OF_CLAIM, self.claim], *rest], words, derived, sources
 
     def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         leaf, told = outcome.criterion, []
-        pieces: dict[int, Rows] = {}
+        shown: dict[int, Iterable[Row]] = {}
         derived: dict[int, None] = {}
-        for positive, holds in ((True, outcome.met), (False, outcome.refuted)):
-            if not holds:
+        for positive in (True, False):
+            if not (outcome.met if positive else outcome.refuted):
                 continue
             words: list[str] = []
             for piece in reading.first(leaf, focus, positive):
                 if type(piece) is Known:
-                    pieces[id(piece)] = self._rows.get(id(piece)) or self._listed(piece)
-                    words += piece.words or self.words.known(piece)
+                    shown[id(piece)] = piece.rows
+                    words += self.words.known(piece) if piece.words is None else piece.words
                 elif piece:
-                    shown = self._shown.get(piece) or self._show(piece, reading.reasoned)
-                    pieces |= shown.pieces
-                    words += shown.words
-                    for triple, rule, premises in shown.derived:
-                        known = self._derived.get(triple)
-                        if known is None:
-                            known = self._derived[triple] = len(self._derived), rule, premises
-                        derived[known[0]] = None
+                    key = piece[0] if len(piece) == 1 else piece
+                    rows, said, follows = self._shown.get(key) or self._show(piece, reading.reasoned)
+                    shown |= rows
+                    words += said
+                    for triple, rule, premises in follows:
+                        place = self._derived.setdefault(triple, (len(self._derived), rule, premises))[0]
+                        derived[place] = None
             if not positive and (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
             if words:
                 told.append("; ".join(dict.fromkeys(words)))
-        triples = list(chain.from_iterable(pieces.values()))
+        rows = chain.from_iterable(shown.values())
         if derived and (leaf.concept or leaf.parts):  # of several triples that follow: what shows them may overlap
-            triples = _once(triples)
-        return Evidence(triples, told, list(derived), self._sources(triples) if leaf.concept else [])
+            rows = dict.fromkeys(rows)
+        triples = list(map(list, rows))
+        return triples, told, list(derived), self._sources(triples) if leaf.concept else []
 
     def _show(self, piece: Premises, reasoned: Reasoned) -> _Shown:
         """Return what triples come down to: the premises that each follows from, or itself."""
         if len(piece) == 1:
-            shown = self._show_one(piece[0], reasoned)
-        else:
-            shown = _Shown({}, [], [])
-            for triple in piece:
-                pieces, words, derived = self._shown.get((triple,)) or self._show((triple,), reasoned)
-                shown.pieces.update(pieces)
-                shown.words.extend(words)
-                shown.derived.extend(derived)
+            shown = self._shown[piece[0]] = self._show_one(piece, reasoned)
+            return shown
+        shown = {}, [], []
+        for triple in piece:
+            rows, words, follows = self._shown.get(triple) or self._show((triple,), reasoned)
+            shown[0].update(rows)
+            shown[1].extend(words)
+            shown[2].extend(follows)
         self._shown[piece] = shown
         return shown
 
-    def _show_one(self, triple: Triple, reasoned: Reasoned) -> _Shown:
+    def _show_one(self, piece: Premises, reasoned: Reasoned) -> _Shown:
+        triple = piece[0]
         conclusion = reasoned.conclusion(triple)
         premises = conclusion.why(triple[2]) if conclusion else ()
         if not conclusion or not premises:
-            single = (triple,)
-            words = [] if triple[1] in SILENT else [self.words.sentence(triple)]
-            return _Shown({id(single): self._listed(single)}, words, [])
-        words = [said for part in premises for said in self._sentences(part)]
+            rows = _rows(piece)
+            return {id(rows): rows}, [] if triple[1] in SILENT else [self.words.sentence(triple)], []
+        words: list[str] = []
+        for part in premises:
+            words += self.words.told(part)
         if conclusion.rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
-        pieces = {id(part): self._listed(part) for part in premises}
-        return _Shown(pieces, words, [(triple, conclusion.rule, premises)])
-
-    def _listed(self, piece: Premises) -> Rows:
-        """Return a piece as JSON carries it."""
-        known = self._rows.get(id(piece))
-        if known is None:
-            if type(piece) is Known:
-                if piece.rows is None:
-                    piece.rows = tuple(tuple(_row(triple)) for triple in piece)
-                known = self._rows[id(piece)] = list(map(list, piece.rows))
-            else:
-                known = self._rows[id(piece)] = [_row(triple) for triple in piece]
-                self._kept.append(piece)
-        return known
-
-    def _sentences(self, piece: Premises) -> tuple[str, ...]:
-        """Return a piece in sentences."""
-        if type(piece) is Known:
-            return self.words.known(piece)
-        known = self._said.get(id(piece))
-        if known is None:
-            known = self._said[id(piece)] = tuple(self.words.sentences(piece))
-            self._kept.append(piece)
-        return known
+        return {id(part): _rows(part) for part in premises}, words, [(triple, conclusion.rule, premises)]
 
     def _sources(self, triples: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
@@ -320,28 +290,31 @@ class Proof:
 
     def _asserted(self, witness: Pieces, reasoned: Reasoned, several: bool) -> Rows:
         """Return a witness as asserted triples; pieces of `several` facts may overlap."""
-        pieces: dict[int, Rows] = {}
+        shown: dict[int, Iterable[Row]] = {}
         for piece in witness:
             if type(piece) is Known:
-                pieces[id(piece)] = self._listed(piece)
+                shown[id(piece)] = piece.rows
             elif piece:
-                pieces |= (self._shown.get(piece) or self._show(piece, reasoned)).pieces
-        triples = chain.from_iterable(pieces.values())
-        return _once(triples) if several else list(triples)
+                shown |= (self._shown.get(piece[0] if len(piece) == 1 else piece) or self._show(piece, reasoned))[0]
+        rows = chain.from_iterable(shown.values())
+        return list(map(list, dict.fromkeys(rows) if several else rows))
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
         for triple, (_, rule, premises) in self._derived.items():
-            asserted = _once(chain.from_iterable(map(self._listed, premises)))
-            yield {"triple": _row(triple), "rule": rule, "from": asserted}
+            asserted = dict.fromkeys(chain.from_iterable(map(_rows, premises)))
+            yield {"triple": list(_row(triple)), "rule": rule, "from": list(map(list, asserted))}
 
 
-def _row(triple: Triple) -> list[str]:
+def _row(triple: Triple) -> Row:
     """Return a triple as JSON carries it."""
     s, p, o = triple
-    return [s if type(s) is str else written(s), p, o if type(o) is str else written(o)]
+    return triple if type(s) is type(o) is str else (written(s), p, written(o))
 
 
-def _once(rows: Iterable[list[str]]) -> Rows:
-    """Return triples, each once."""
-    return list({tuple(row): row for row in rows}.values())
+def _rows(piece: Premises) -> Iterable[Row]:
+    """Return triples as JSON carries them: as they are, but for literals."""
+    for _, _, o in piece:
+        if type(o) is not str:
+            return tuple(map(_row, piece))
+    return piece

@@ -60,7 +60,15 @@ class Known(tuple[Triple, ...]):
     """Steps through the ontology that belong together, kept as one so that they are written and worded once."""
 
     words: tuple[str, ...] | None = None
-    rows: tuple[tuple[str, ...], ...] | None = None  # as JSON carries them
+
+    @property
+    def rows(self) -> "tuple[tuple[str, str, str], ...]":
+        """Return the steps as JSON carries them."""
+        try:
+            return self._rows
+        except AttributeError:
+            self._rows = tuple((written(s), p, written(o)) for s, p, o in self)
+            return self._rows
 
 
 def local_name(iri: str) -> str:
