@@ -7,7 +7,6 @@ The rules are named and described in `ontology/coverage.ttl`; the medicine that 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 
 from kg.graph import Graph, Index
 from kg.knowledge import Knowledge
@@ -16,6 +15,7 @@ from kg.rules.derived import Conclusion, Derived, Pieces, rule
 from kg.rules.lines import Lines
 from kg.rules.operation import Operation
 from kg.rules.patient import Patient
+from kg.rules.stated import Stated
 from kg.terms import Term, Triple
 
 Concluded = dict[tuple[Term, str], tuple[Conclusion, ...]]
@@ -51,24 +51,23 @@ class Reasoned:
 
 def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
     """Derive what follows from a claim about its operation, its patient and its lines."""
-    operation = Operation(claim, knowledge)
-    patient = Patient(claim, knowledge, operation)
-    lines = Lines(claim, knowledge)
-    stated = Reasoned(claim.index, {}, frozenset(operation.operated_regions), knowledge)
-    return with_facts(stated, chain(operation.conclusions(), patient.conclusions(), lines.conclusions()))
+    stated = Stated(claim, knowledge)
+    operation = Operation(stated)
+    before = Reasoned(claim.index, {}, frozenset(map(str, operation.regions)), knowledge)
+    rules = (operation, Patient(stated, operation), Lines(stated))
+    return with_facts(before, [conclusion for about in rules for conclusion in about.conclusions()])
 
 
 def with_facts(reasoned: Reasoned, conclusions: Iterable[Conclusion]) -> Reasoned:
     """Return the same facts and some more."""
     index, concluded = reasoned.index.copy(), reasoned.concluded.copy()
     for conclusion in conclusions:
-        values = conclusion.values
-        key = (conclusion.subject, conclusion.predicate)
+        key, values = (conclusion.subject, conclusion.predicate), conclusion.values
         known = index.get(key)
         if known is None:
             index[key], concluded[key] = values, (conclusion,)
         else:
-            index[key] = (*known, *(value for value in values if value not in known))
+            index[key] = (*known, *[value for value in values if value not in known])
             concluded[key] = (*concluded.get(key, ()), conclusion)
     return Reasoned(index, concluded, reasoned.operated_regions, reasoned.knowledge)
 

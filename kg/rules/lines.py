@@ -2,195 +2,236 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from typing import NamedTuple
 
 from kg.literal import value_of
-from kg.rules.derived import CODE, Conclusion, Premises, Stated, follows
+from kg.rules.derived import Conclusion, Pieces, Premises, rule
+from kg.rules.stated import CODE, LEVEL, Stated
+from kg.rules.tables import REGION, Code
 from kg.terms import COV, XSD, Literal, Term
 
+ADD_ON_TO = COV + "addOnTo"
+BASE_LINE = COV + "baseLine"
+CODE_VALIDITY = COV + "codeValidity"
+COMPRISES = COV + "comprises"
 DUPLICATE_OF = COV + "duplicateOf"
+EXCLUDED_BY = COV + "excludedBy"
+INTERVAL = COV + "interval"
+NOT_WITH = COV + "notWith"
+SERVICE_DATE = COV + "serviceDate"
+UNITS = COV + "units"
 UNKNOWN = COV + "unknownCode"
-CONTINUOUS = COV + "ContinuousMonitoring"
-Span = tuple[datetime, datetime, bool]  # start, end, and whether a time zone was given; in UTC where it was
+_VALIDITY, _BASE, _DUPLICATE, _EXCLUDED, _REPEATED, _TOGETHER, _MISPLACED, _MINUTES, _UNITS, _OVERLAP = map(
+    rule,
+    (
+        "codeValidity",
+        "baseLine",
+        "duplicate",
+        "excludedPair",
+        "repeatedDiagnosis",
+        "notTogether",
+        "misplaced",
+        "monitoredMinutes",
+        "earnedUnits",
+        "overlap",
+    ),
+)
+ByCode = dict[str, list[str]]
 
 
-class Lines(Stated):
+class Span(NamedTuple):
+    """A monitored interval, in UTC where a time zone was given."""
+
+    start: datetime
+    end: datetime
+    is_zoned: bool
+
+
+class Timed(NamedTuple):
+    """A line with its monitored intervals and the triples that state them."""
+
+    line: str
+    code: Code | None
+    spans: list[Span]
+    premises: Premises
+
+
+class Lines:
     """The codes and lines of a claim."""
 
-    def conclusions(self) -> Iterator[Conclusion]:
-        """Yield what the coding edits ask about."""
-        yield from self.validity()
-        yield from self.base_lines()
-        yield from self.duplicates()
-        yield from self.excluded_pairs()
-        yield from self.repeated_diagnoses()
-        yield from self.excluded_services()
-        yield from self.misplaced()
-        yield from self.minutes()
-        yield from self.overlaps()
+    def __init__(self, stated: Stated) -> None:
+        self.stated = stated
+        self.codes = stated.tables.codes
+        self.coded = [(line, code) for line, code in stated.lines if code]
+        self.by_code: ByCode = {}  # the first of the lines of a code is what the others repeat
+        for line, code in self.coded:
+            self.by_code.setdefault(code.iri, []).append(line)
 
-    def validity(self) -> Iterator[Conclusion]:
-        dated = (self.claim, COV + "serviceDate", Literal(self.day.isoformat(), XSD + "date"))
-        for node in (*self.diagnoses, *self.lines):
-            code = self.iri(node, CODE)
-            if code:
-                status, shown = self.knowledge.validity(code, self.day)
-                premises: Premises = ((node, CODE, code), dated, *shown)
-                yield follows(node, COV + "codeValidity", COV + status, "codeValidity", premises)
-
-    def valid(self, code: str) -> bool:
-        """Say whether a code may be reported on the date of service."""
-        return self.knowledge.validity(code, self.day)[0] == "ValidCode"
-
-    @cached_property
-    def by_code(self) -> dict[str, list[str]]:
-        """Return the lines of each code; the first of them is what the others repeat."""
-        found: dict[str, list[str]] = {}
-        for line in self.lines:
-            if code := self.code(line):
-                found.setdefault(code, []).append(line)
+    def conclusions(self) -> list[Conclusion]:
+        """Return what the coding edits ask about."""
+        stated = self.stated
+        found = self.validity()
+        for iri, lines in self.by_code.items():
+            if self.codes[iri].added_to:
+                found += self.base_lines(self.codes[iri], lines)
+        for iri, lines in self.by_code.items():
+            if len(lines) > 1 or self.codes[iri].contained_in:
+                found += self.duplicates(self.codes[iri], lines)
+        if len(self.coded) < len(stated.lines):
+            found += self.unknown_duplicates()
+        if len(stated.diagnoses) > 1:
+            found += self.excluded_pairs()
+            found += self.repeated_diagnoses()
+        found += self.excluded_services()
+        found += self.misplaced()
+        if intervals := [(line, code, shown) for line, code in stated.lines if (shown := stated.nodes(line, INTERVAL))]:
+            timed = [timed for given in intervals if (timed := self.timed(*given)).spans]
+            found += self.minutes(timed)
+            found += self.overlaps(timed)
         return found
 
-    def base_lines(self) -> Iterator[Conclusion]:
-        """Yield the base lines of add-ons: of each code the first line, since the others repeat it."""
-        for code, lines in self.by_code.items():
-            for parent in map(str, self.knowledge.graph.objects(code, COV + "addOnTo")):
-                for base, (other, *_) in self.by_code.items():
-                    steps = self.knowledge.ancestors(base).get(parent)
-                    for line in lines if steps is not None else ():
-                        if line != other:
-                            shown = ((line, CODE, code), (code, COV + "addOnTo", parent), (other, CODE, base))
-                            yield follows(line, COV + "baseLine", other, "baseLine", shown, steps or ())
+    def validity(self) -> list[Conclusion]:
+        """Return what each code is on the date of service."""
+        stated = self.stated
+        dated = (stated.claim, SERVICE_DATE, stated.index[stated.claim, SERVICE_DATE][0])
+        found: list[Conclusion] = []
+        for node, code in (*stated.diagnoses, *self.coded):
+            _, validity, shown = code.period(stated.day)
+            premises = ((node, CODE, code.iri), dated, *shown)
+            found.append(Conclusion(node, CODE_VALIDITY, validity, _VALIDITY, (premises,)))
+        return found
 
-    def duplicates(self) -> Iterator[Conclusion]:
+    def base_lines(self, code: Code, lines: list[str]) -> Iterator[Conclusion]:
+        """Yield the base lines of add-ons: of each code the first line, since the others repeat it."""
+        for parent in code.added_to:
+            for base, (other, *_) in self.by_code.items():
+                steps = self.codes[base].above.get(parent)
+                for line in lines if steps is not None else ():
+                    if line != other:
+                        shown = ((line, CODE, code.iri), (code.iri, ADD_ON_TO, parent), (other, CODE, base))
+                        yield Conclusion(line, BASE_LINE, (other,), _BASE, (shown, steps or ()))
+
+    def duplicates(self, code: Code, lines: list[str]) -> Iterator[Conclusion]:
         """Yield lines that repeat the first of their code, or are contained in a comprehensive study of the claim."""
-        for code, (first, *others) in self.by_code.items():
-            for line in others:
-                yield follows(line, DUPLICATE_OF, first, "duplicate", ((line, CODE, code), (first, CODE, code)))
-            for whole in self.knowledge.graph.subjects(COV + "comprises", code):
-                if whole in self.by_code and self.valid(whole):
-                    other = self.by_code[whole][0]
-                    stated: Premises = ((other, CODE, whole), (whole, COV + "comprises", code))
-                    for line in (first, *others):
-                        yield follows(line, DUPLICATE_OF, other, "duplicate", ((line, CODE, code),), stated)
-        unknown: dict[Term, str] = {}
-        for line in self.lines:
-            if code_given := self.value(line, UNKNOWN):
-                first = unknown.setdefault(code_given, line)
+        first, *others = lines
+        for line in others:
+            both = ((line, CODE, code.iri), (first, CODE, code.iri))
+            yield Conclusion(line, DUPLICATE_OF, (first,), _DUPLICATE, (both,))
+        for whole in code.contained_in:
+            if whole in self.by_code and self.codes[whole].is_valid(self.stated.day):
+                other = self.by_code[whole][0]
+                stated: Premises = ((other, CODE, whole), (whole, COMPRISES, code.iri))
+                for line in lines:
+                    yield Conclusion(line, DUPLICATE_OF, (other,), _DUPLICATE, (((line, CODE, code.iri),), stated))
+
+    def unknown_duplicates(self) -> Iterator[Conclusion]:
+        """Yield lines that repeat a code that the ontology does not hold."""
+        found: dict[Term, str] = {}
+        for line, _ in self.stated.lines:
+            if given := self.stated.value(line, UNKNOWN):
+                first = found.setdefault(given, line)
                 if first != line:
-                    both: Premises = ((line, UNKNOWN, code_given), (first, UNKNOWN, code_given))
-                    yield follows(line, DUPLICATE_OF, first, "duplicate", both)
+                    both = ((line, UNKNOWN, given), (first, UNKNOWN, given))
+                    yield Conclusion(line, DUPLICATE_OF, (first,), _DUPLICATE, (both,))
 
     def excluded_pairs(self) -> Iterator[Conclusion]:
-        codes = {diagnosis: str(self.iri(diagnosis, CODE)) for diagnosis in self.diagnoses}
-        for one, code in codes.items() if len(codes) > 1 else ():
-            excluded = self.knowledge.excluded_by(code)
-            for other, another in codes.items() if excluded else ():
-                hit = next((x for x in excluded if x in self.knowledge.ancestors(another)), None)
+        """Yield diagnoses that exclude another."""
+        for one, code in self.stated.diagnoses:
+            for other, another in self.stated.diagnoses if code.excludes else ():
+                hit = next((x for x in code.excludes if x in another.above), None)
                 if hit is not None and other != one:
-                    premises = (
-                        (one, CODE, code),
-                        *excluded[hit],
-                        (other, CODE, another),
-                        *self.knowledge.ancestors(another)[hit],
+                    shown = (
+                        (one, CODE, code.iri),
+                        *code.excludes[hit],
+                        (other, CODE, another.iri),
+                        *another.above[hit],
                     )
-                    yield follows(one, COV + "excludedBy", other, "excludedPair", premises)
+                    yield Conclusion(one, EXCLUDED_BY, (other,), _EXCLUDED, (shown,))
 
     def repeated_diagnoses(self) -> Iterator[Conclusion]:
         """Yield diagnoses that repeat an earlier one."""
-        first: dict[str, str] = {}
-        for diagnosis in self.diagnoses:
-            code = str(self.code(diagnosis))
-            if code in first:
-                premises = ((diagnosis, CODE, code), (first[code], CODE, code))
-                yield follows(diagnosis, COV + "repeats", first[code], "repeatedDiagnosis", premises)
-            first.setdefault(code, diagnosis)
+        found: dict[str, str] = {}
+        for diagnosis, code in self.stated.diagnoses:
+            first = found.setdefault(code.iri, diagnosis)
+            if first != diagnosis:
+                both = ((diagnosis, CODE, code.iri), (first, CODE, code.iri))
+                yield Conclusion(diagnosis, COV + "repeats", (first,), _REPEATED, (both,))
 
     def excluded_services(self) -> Iterator[Conclusion]:
         """Yield lines and procedures whose codes are not reported together; procedures, unless at other levels."""
-        by_code: dict[str, list[str]] = {}
-        for procedure in self.procedures:
-            if code := self.code(procedure):
-                by_code.setdefault(code, []).append(procedure)
-        for nodes in (self.by_code, by_code):
-            for code, ones in nodes.items():
-                for another in map(str, self.knowledge.graph.objects(code, COV + "notWith")):
+        procedures: ByCode = {}
+        for procedure, code, _ in self.stated.procedures:
+            if code:
+                procedures.setdefault(code.iri, []).append(procedure)
+        for nodes in (self.by_code, procedures):
+            for iri, ones in nodes.items():
+                for another in self.codes[iri].not_with:
                     for one in ones if another in nodes else ():
                         other = next((x for x in nodes[another] if x != one and self.same_place(one, x)), None)
                         if other:
-                            shown = ((one, CODE, code), (code, COV + "notWith", another), (other, CODE, another))
-                            yield follows(one, COV + "notTogetherWith", other, "notTogether", shown)
+                            shown = ((one, CODE, iri), (iri, NOT_WITH, another), (other, CODE, another))
+                            yield Conclusion(one, COV + "notTogetherWith", (other,), _TOGETHER, (shown,))
 
     def same_place(self, one: str, other: str) -> bool:
         """Say whether two procedures share a level, or one of them names none."""
-        here, there = (set(self.nodes(node, COV + "level")) for node in (one, other))
+        here, there = (set(self.stated.nodes(node, LEVEL)) for node in (one, other))
         return not here or not there or bool(here & there)
 
     def misplaced(self) -> Iterator[Conclusion]:
         """Yield procedures with a level outside the region that their code names."""
-        for procedure in self.procedures:
-            code = self.code(procedure)
-            region = self.knowledge.graph.iri(code, COV + "region") if code else None
-            for level in self.nodes(procedure, COV + "level") if region else ():
-                if region not in self.knowledge.wholes(str(level)):
-                    premises = (
-                        (procedure, CODE, str(code)),
-                        (str(code), COV + "region", str(region)),
-                        (procedure, COV + "level", level),
+        for procedure, code, levels in self.stated.procedures:
+            for level in levels if code and code.region else ():
+                if code and code.region and code.region not in self.stated.tables.places[level].wholes:
+                    shown = (
+                        (procedure, CODE, code.iri),
+                        (code.iri, REGION, code.region),
+                        (procedure, LEVEL, level),
                     )
-                    yield follows(procedure, COV + "misplacedAt", level, "misplaced", premises)
+                    yield Conclusion(procedure, COV + "misplacedAt", (level,), _MISPLACED, (shown,))
 
-    def spans(self, line: str) -> tuple[list[Span], Premises]:
-        """Return the monitored intervals of a line, with the triples that state them."""
+    def timed(self, line: str, code: Code | None, intervals: tuple[str, ...]) -> Timed:
+        """Return a line with its monitored intervals."""
         spans: list[Span] = []
         premises: Premises = ()
-        for interval in map(str, self.nodes(line, COV + "interval")):
-            start, end = (self.value(interval, COV + name) for name in ("start", "end"))
+        for interval in intervals:
+            start, end = (self.stated.value(interval, COV + name) for name in ("start", "end"))
             a, b = (value_of(term) if isinstance(term, Literal) else None for term in (start, end))
             if isinstance(a, datetime) and isinstance(b, datetime) and start and end:
-                spans.append((_plain(a), _plain(b), a.tzinfo is not None))
-                premises += ((line, COV + "interval", interval), (interval, COV + "start", start))
+                spans.append(Span(_plain(a), _plain(b), a.tzinfo is not None))
+                premises += ((line, INTERVAL, interval), (interval, COV + "start", start))
                 premises += ((interval, COV + "end", end),)
-        return spans, premises
+        return Timed(line, code, spans, premises)
 
-    def minutes(self) -> Iterator[Conclusion]:
+    def minutes(self, timed: list[Timed]) -> Iterator[Conclusion]:
         """Yield the monitored minutes of lines, the units that they earn, and the units billed beyond these."""
-        for line in self.lines:
-            spans, premises = self.spans(line)
-            if not spans:
-                continue
+        for line, code, spans, premises in timed:
             minutes = minutes_of(spans)
-            yield follows(line, COV + "monitoredMinutes", _number(minutes), "monitoredMinutes", premises)
-            code = self.code(line)
-            unit, least = (self.knowledge.number(code, COV + name) for name in ("unitMinutes", "remainderMinutes"))
-            if code is None or unit is None or least is None:
+            yield Conclusion(line, COV + "monitoredMinutes", (_number(minutes),), _MINUTES, (premises,))
+            if code is None or code.unit_minutes is None or code.remainder_minutes is None:
                 continue
-            timed = tuple(
-                (code, COV + name, value)
-                for name in ("unitMinutes", "remainderMinutes")
-                for value in self.knowledge.graph.objects(code, COV + name)
-            )
-            earned = (minutes + unit - least) // unit
-            premises = (*premises, (line, CODE, code), *timed)
-            yield follows(line, COV + "earnedUnits", _number(earned), "earnedUnits", premises)
-            billed = self.value(line, COV + "units")
+            earned = (minutes + code.unit_minutes - code.remainder_minutes) // code.unit_minutes
+            shown = (*premises, (line, CODE, code.iri), *code.timed)
+            yield Conclusion(line, COV + "earnedUnits", (_number(earned),), _UNITS, (shown,))
+            billed = self.stated.value(line, UNITS)
             excess = (int(billed.value) if isinstance(billed, Literal) else 1) - earned
             if excess > 0:
-                shown: Premises = ((line, COV + "units", billed),) if billed else ()
-                yield follows(line, COV + "excessUnits", _number(excess), "earnedUnits", (*premises, *shown))
+                pieces: Pieces = ((*shown, (line, UNITS, billed)) if billed else shown,)
+                yield Conclusion(line, COV + "excessUnits", (_number(excess),), _UNITS, pieces)
 
-    def overlaps(self) -> Iterator[Conclusion]:
+    def overlaps(self, timed: list[Timed]) -> Iterator[Conclusion]:
         """Yield continuous lines that report minutes which an earlier continuous line reports as well."""
-        earlier: list[tuple[str, list[Span], Premises]] = []
-        for line in self.lines:
-            code = self.code(line)
-            if code is None or CONTINUOUS not in self.knowledge.ancestors(code):
-                continue
-            spans, premises = self.spans(line)
-            for other, others, shown in earlier:
-                if any(a < d and c < b and zoned == also for a, b, zoned in spans for c, d, also in others):
-                    yield follows(line, COV + "overlaps", other, "overlap", (*premises, *shown))
-            earlier.append((line, spans, premises))
+        earlier: list[Timed] = []
+        for here in timed:
+            if here.code and here.code.is_continuous:
+                for there in earlier:
+                    if any(_overlap(one, other) for one in here.spans for other in there.spans):
+                        shown = (*here.premises, *there.premises)
+                        yield Conclusion(here.line, COV + "overlaps", (there.line,), _OVERLAP, (shown,))
+                earlier.append(here)
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end and one.is_zoned == other.is_zoned
 
 
 def _plain(instant: datetime) -> datetime:

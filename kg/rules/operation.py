@@ -1,21 +1,15 @@
 """Where the operation was, where the cord ends, and what each line monitors there."""
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property, partial
-from itertools import chain
+from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
-from kg.rules.derived import CODE, PROCEDURE, Conclusion, Pieces, Premises, Stated, follows, given, rule
-from kg.terms import ANATOMY, COV, TYPE, XSD, Known, Literal, Term, local_name
+from kg.rules.derived import Conclusion, Pieces, Premises, rule
+from kg.rules.stated import CODE, DIAGNOSIS, LEVEL, Stated
+from kg.rules.tables import CONUS, REGION, TRUE, Code, Place, Position
+from kg.terms import ANATOMY, COV, TYPE, Term
 
-AT_CORD = COV + "AtCord"
-BELOW_CORD = COV + "BelowCord"
 SPINE = ANATOMY + "VertebralColumn"
-CORD = ANATOMY + "SpinalCord"
-CONUS = ANATOMY + "ConusMedullaris"
-CAUDA_EQUINA = ANATOMY + "CaudaEquina"
-LEVEL = COV + "level"
-REGION = COV + "region"
 SITE = COV + "site"
 EXPOSURE = COV + "exposure"
 AT_SITE = COV + "atSite"
@@ -25,208 +19,116 @@ CORD_POSITION = COV + "cordPosition"
 CONUS_LEVEL = COV + "conusLevel"
 SURGICAL_SITE = COV + "surgicalSite"
 
-_TRUE = Literal("true", XSD + "boolean")
 _EXPOSURE, _SETTLED, _AT_RISK, _SURGICAL_SITE = map(rule, ("exposure", "settled", "atRisk", "surgicalSite"))
+_TRUE = (TRUE,)
 
 
 class Site(NamedTuple):
-    """An operated level or region, with what shows that it was operated on."""
+    """An operated level or region, with what shows that it was operated on, and how it lies to the end of the cord."""
 
     node: str
-    place: str
-    premises: Premises
+    place: Place
+    operated: Premises
+    position: Position
+    lies: Pieces  # what shows the position
 
 
-class Position(NamedTuple):
-    """How a site lies to the end of the cord: by which rule, and what shows it."""
+class Operation:
+    """The operation of a claim: its sites and regions, and the level of the conus, if it is documented."""
 
-    value: str
-    rule: str
-    premises: Pieces
+    def __init__(self, stated: Stated) -> None:
+        self.stated = stated
+        self.sites: list[Site] = []
+        self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
+        conus = stated.iri(stated.operation, CONUS_LEVEL)
+        self.documented: Premises = ((stated.operation, CONUS_LEVEL, conus),) if conus else ()
+        for place, operated in self._operated().items():
+            position = place.positions[conus]
+            lies = (operated, *position.premises(self.documented))
+            self.sites.append(Site(f"{stated.claim}#site-{place.name}", place, operated, position, lies))
+            if place.region not in self.regions:
+                self.regions[place.region] = (*operated, *place.steps)
 
-
-class Operation(Stated):
-    """The operation of a claim."""
-
-    def conclusions(self) -> Iterator[Conclusion]:
-        """Yield sites, their positions to the cord, exposures, and the surgical site."""
-        yield from self.sites_derived()
-        for site in self.sites:
-            if position := self.positions[site.place]:
-                yield follows(
-                    site.node, CORD_POSITION, position.value, position.rule, site.premises, *position.premises
-                )
-        yield from self.exposures()
-        yield from self.surgical_site()
-
-    @cached_property
-    def sites(self) -> list[Site]:
+    def _operated(self) -> dict[Place, Premises]:
         """Return the operated levels; a region where a procedure names its region and nothing names levels in it."""
-        found: dict[str, Site] = {}
-        for procedure in self.procedures:
-            for level in self.nodes(procedure, LEVEL):
-                self._site(found, level, self.of(procedure, LEVEL, level))
-        levels = tuple(found)
-        for procedure in self.procedures:
-            region = self._code_region(procedure)
-            if region and not self.nodes(procedure, LEVEL):
-                place, premises = region
-                if not any(place in self.knowledge.wholes(level) for level in levels):
-                    self._site(found, place, premises)
-        return list(found.values())
+        stated, places = self.stated, self.stated.tables.places
+        levels: dict[Place, Premises] = {}
+        for procedure, _, named in stated.procedures:
+            for level in named:
+                if places[level] not in levels:
+                    levels[places[level]] = stated.of(procedure, LEVEL, level)
+        regions: dict[Place, Premises] = {}
+        for procedure, code, named in stated.procedures:
+            if code and code.region and not named and not any(code.region in level.wholes for level in levels):
+                regions.setdefault(places[code.region], self._in_region(procedure, code))
+        return levels | regions
 
-    def _site(self, found: dict[str, Site], place: str, premises: Premises) -> None:
-        if place not in found:
-            found[place] = Site(f"{self.claim}#site-{local_name(place)}", place, premises)
+    def _in_region(self, procedure: str, code: Code) -> Premises:
+        """Return what shows that a procedure is in the region that its code names."""
+        return (*self.stated.of(procedure, CODE, code.iri), (code.iri, REGION, code.region or ""))
 
-    def of(self, procedure: str, predicate: str, value: Term) -> Premises:
-        """Return the triples that show what a procedure of the operation has."""
-        return (self.operation, PROCEDURE, procedure), (procedure, predicate, value)
-
-    def _code_region(self, procedure: str) -> tuple[str, Premises] | None:
-        code = self.code(procedure)
-        region = self.knowledge.graph.iri(code, REGION) if code else None
-        if code is None or region is None:
-            return None
-        return region, (*self.of(procedure, CODE, code), (code, REGION, region))
-
-    def sites_derived(self) -> Iterator[Conclusion]:
-        for site in self.sites:
-            name = "siteOfLevel" if site.place in self.knowledge.level_iris else "siteOfCode"
-            yield follows(self.operation, SITE, site.node, name, site.premises)
-            yield follows(site.node, LEVEL, site.place, name, site.premises)
-
-    @cached_property
-    def positions(self) -> dict[str, Position | None]:
-        """Return the position to the cord of each operated place, where it is known."""
-        conus = self.iri(self.operation, CONUS_LEVEL)
-        shown: Premises = ((self.operation, CONUS_LEVEL, conus),) if conus else ()
-        found: dict[str, Position | None] = {}
-        for site in self.sites:
-            key = ("position", site.place, conus or "")
-            position = self.knowledge.remember(key, partial(self._position, site.place, conus))
-            if position and shown:
-                walk, *bound = position.premises
-                position = position._replace(premises=(walk, shown, *bound))
-            found[site.place] = position
+    def conclusions(self) -> list[Conclusion]:
+        """Return sites, their positions to the cord, exposures, and the surgical site."""
+        operation = self.stated.operation
+        found: list[Conclusion] = []
+        for node, place, operated, _, _ in self.sites:
+            found.append(Conclusion(operation, SITE, (node,), place.rule, (operated,)))
+            found.append(Conclusion(node, LEVEL, (place.iri,), place.rule, (operated,)))
+        for node, _, _, position, lies in self.sites:
+            if position.values:
+                found.append(Conclusion(node, CORD_POSITION, position.values, position.rule, lies))
+        if self.sites:
+            for line, code in self.stated.lines:
+                if code and code.courses:
+                    self._expose(line, code, found)
+        if sites := self._surgical_sites():
+            found.append(Conclusion(operation, SURGICAL_SITE, tuple(sites), _SURGICAL_SITE, sites.__getitem__))
         return found
 
-    def _position(self, place: str, conus: str | None) -> Position | None:
-        """Return how a place lies to the cord, by the walk to the bound and why the bound is where it is.
+    def _expose(self, line: str, code: Code, found: list[Conclusion]) -> None:
+        """Conclude what a line monitors at each site, and whether that is settled."""
+        coded: Premises = ((line, CODE, code.iri),)
+        nodes = [f"{line}-at-{site.place.name}" for site in self.sites]
+        shown: dict[Term, Pieces] = {node: (coded, site.operated) for node, site in zip(nodes, self.sites, strict=True)}
+        found.append(Conclusion(line, EXPOSURE, tuple(nodes), _EXPOSURE, shown.__getitem__))
+        for node, site in zip(nodes, self.sites, strict=True):
+            position = site.position
+            found.append(Conclusion(node, AT_SITE, (site.node,), _EXPOSURE, shown[node]))
+            if position.values or CONUS not in code.courses:
+                found.append(Conclusion(node, IS_SETTLED, _TRUE, _SETTLED, (coded, *site.lies)))
+            if structures := position.monitored[code.iri]:
+                at_risk = partial(self._at_risk, coded, code, site)
+                found.append(Conclusion(node, AT_RISK, structures, _AT_RISK, at_risk))
 
-        The cord ends where imaging shows it, else between the earliest and the latest level where cords do.
-        """
-        know = self.knowledge
-        first, last = know.extent(place)
-        if conus:
-            bound = know.interspace_at_or_under(conus)
-            below, beside = (bound, know.walk(bound, conus), "belowConus"), (bound, know.walk(bound, conus), "atConus")
-        else:
-            below, beside = (
-                (bound, ((CORD, ANATOMY + name, bound),), by)
-                for name, by in (("endsAtLatest", "belowCord"), ("endsAtEarliest", "atCord"))
-                for bound in [str(know.graph.iri(CORD, ANATOMY + name))]
-            )
-        if know.rank(first) > know.rank(below[0]):
-            (bound, why, name), value, end, walk = below, BELOW_CORD, first, know.walk(first, below[0])
-        elif know.rank(last) <= know.rank(beside[0]):
-            (bound, why, name), value, end, walk = beside, AT_CORD, last, know.walk(beside[0], last)
-        else:
-            return None
-        extent = know.wholes(end)[place] if end != place else ()
-        return Position(value, name, (Known((*extent, *walk)), Known(why)))
+    def _at_risk(self, coded: Premises, code: Code, site: Site, structure: Term) -> Pieces:
+        enclosing = site.position.enclosing(structure, self.documented)
+        return coded, code.courses[structure], site.operated, *enclosing
 
-    # What is monitored there
-
-    def exposures(self) -> Iterator[Conclusion]:
-        for line in self.lines:
-            code = self.code(line)
-            courses = self.knowledge.courses(code) if code else {}
-            if not courses:
-                continue
-            coded: Premises = ((line, CODE, str(code)),)
-            for site in self.sites:
-                node, why = f"{line}-at-{local_name(site.place)}", (coded, site.premises)
-                position = self.positions[site.place]
-                yield Conclusion(line, EXPOSURE, (node,), _EXPOSURE, given(*why))
-                yield Conclusion(node, AT_SITE, (site.node,), _EXPOSURE, given(*why))
-                if position or CONUS not in courses:
-                    shown = (*why, *position.premises) if position else why
-                    yield Conclusion(node, IS_SETTLED, (_TRUE,), _SETTLED, given(*shown))
-                structures = self._monitored(str(code), site.place, position)
-                if structures:
-                    yield Conclusion(
-                        node, AT_RISK, structures, _AT_RISK, partial(self._at_risk, coded, courses, site, position)
-                    )
-
-    def _monitored(self, code: str, place: str, position: Position | None) -> tuple[Term, ...]:
-        """Return the structures at a place that the pathways of a study run through."""
-
-        def compute() -> tuple[Term, ...]:
-            courses = self.knowledge.courses(code)
-            return tuple(structure for structure in self._enclosed(place, position) if structure in courses)
-
-        return self.knowledge.remember(("monitored", code, place, position.value if position else ""), compute)
-
-    def _at_risk(
-        self, coded: Premises, courses: Mapping[Term, Premises], site: Site, position: Position | None, structure: Term
-    ) -> Pieces:
-        enclosed = self._enclosed(site.place, position)[str(structure)]
-        if len(enclosed) == 1 or not all(isinstance(piece, Known) for piece in enclosed):
-            return coded, courses[structure], site.premises, *enclosed
-        key = ("enclosed with", site.place, str(structure), position.value if position else "")
-        told = self.knowledge.remember(key, lambda: Known(chain.from_iterable(enclosed)))
-        return coded, courses[structure], site.premises, told
-
-    def _enclosed(self, place: str, position: Position | None) -> Mapping[str, Pieces]:
-        """Return what the canal holds at a place; what it holds of the cord depends on where the cord ends."""
-        enclosed = self.knowledge.enclosed(place)
-        roots: dict[str, Pieces] = {x: (why,) for x, why in enclosed.items() if not self.knowledge.is_cord(x)}
-        if position is None:
-            return roots
-        if position.value == BELOW_CORD:
-            return roots if CAUDA_EQUINA in roots else {**roots, CAUDA_EQUINA: position.premises}
-        if len(roots) == len(enclosed):
-            return {**roots, CONUS: position.premises}
-        return {x: roots.get(x, (why, *position.premises)) for x, why in enclosed.items()}
-
-    @cached_property
-    def operated_regions(self) -> dict[str, Premises]:
-        """Return the regions operated on, each with what shows it."""
-        found: dict[str, Premises] = {}
-        for site in self.sites:
-            region, steps = self.knowledge.main_region(site.place)
-            if region not in found:
-                found[region] = (*site.premises, *steps)
-        return found
-
-    def procedure_regions(self, procedure: str) -> dict[str, Premises]:
+    def regions_of(self, procedure: str, code: Code, levels: tuple[str, ...]) -> Mapping[Term, Premises]:
         """Return the main regions of one procedure: of its levels, else of its code, else those operated on."""
-        places = {level: self.of(procedure, LEVEL, level) for level in self.nodes(procedure, LEVEL)}
-        coded = self._code_region(procedure)
-        if not places and coded:
-            places = {coded[0]: coded[1]}
-        found: dict[str, Premises] = {}
-        for place, premises in places.items():
-            region, steps = self.knowledge.main_region(place)
-            found.setdefault(region, (*premises, *steps))
-        return found or self.operated_regions
+        shown = {level: self.stated.of(procedure, LEVEL, level) for level in levels}
+        if not shown and code.region:
+            shown = {code.region: self._in_region(procedure, code)}
+        found: dict[Term, Premises] = {}
+        for iri, premises in shown.items():
+            place = self.stated.tables.places[iri]
+            if place.region not in found:
+                found[place.region] = (*premises, *place.steps)
+        return found or self.regions
 
-    def surgical_site(self) -> Iterator[Conclusion]:
-        """Yield where the operation was: by its procedures and levels, else by its diagnoses (decision rule 11)."""
-        found: dict[str, Pieces] = {}
-        for procedure in self.procedures:
-            code = self.code(procedure)
-            for place, steps in self.knowledge.surgical_sites(code).items() if code else ():
-                found.setdefault(place, (self.of(procedure, CODE, str(code)), steps))
-        for site in self.sites:
-            if SPINE not in found:
-                found[SPINE] = (site.premises, self.knowledge.wholes(site.place)[SPINE])
-        if not self.procedures:
-            for diagnosis in self.diagnoses:
-                code = str(self.code(diagnosis))
-                for place, steps in self.knowledge.surgical_sites(code).items():
-                    shown = ((self.claim, COV + "diagnosis", diagnosis), (diagnosis, TYPE, code))
-                    found.setdefault(place, (shown, steps))
-        if found:
-            yield Conclusion(self.operation, SURGICAL_SITE, tuple(found), _SURGICAL_SITE, lambda x: found[str(x)])
+    def _surgical_sites(self) -> dict[Term, Pieces]:
+        """Return where the operation was: by its procedures and levels, else by its diagnoses (decision rule 11)."""
+        stated = self.stated
+        found: dict[Term, Pieces] = {}
+        for procedure, code, _ in stated.procedures:
+            for place, steps in code.surgical_sites.items() if code else ():
+                if code and place not in found:
+                    found[place] = (stated.of(procedure, CODE, code.iri), steps)
+        if self.sites and SPINE not in found:
+            site = self.sites[0]
+            found[SPINE] = (site.operated, site.place.wholes[SPINE])
+        for diagnosis, code in () if stated.procedures else stated.diagnoses:
+            for place, steps in code.surgical_sites.items():
+                if place not in found:
+                    found[place] = (((stated.claim, DIAGNOSIS, diagnosis), (diagnosis, TYPE, code.iri)), steps)
+        return found

@@ -1,160 +1,176 @@
 """What is known of the patient: where findings are, what codes and roles state, what facts state together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple
 
-from kg.knowledge import Knowledge
-from kg.load import Claim
-from kg.rules.derived import CODE, Conclusion, Pieces, Premises, Stated, follows, given, joined, rule
-from kg.rules.operation import REGION, Operation
-from kg.terms import COV, TYPE, XSD, Literal, local_name
+from kg.rules.derived import Conclusion, Pieces, Premises, joined, rule
+from kg.rules.operation import Operation
+from kg.rules.stated import CODE, Stated
+from kg.rules.tables import REGION, TRUE, Code
+from kg.terms import COV, TYPE, Term, local_name
 
 PRESENT = COV + "Present"
 ABSENT = COV + "Absent"
 OPERATED_REGION = COV + "OperatedRegion"
+TAKES_OPERATED_REGION = COV + "takesOperatedRegion"
 FINDING = COV + "finding"
 CONCEPT = COV + "concept"
 STATUS = COV + "status"
-_TRUE = Literal("true", XSD + "boolean")
-_IN_OPERATED_REGION = rule("inOperatedRegion")
+STATES = COV + "states"
+PERFORMER = COV + "performer"
+ROLE = COV + "role"
+_OPERATED, _IN_OPERATED, _OF_CODE, _DENIES, _STATES, _COMBINATION, _ROLE = map(
+    rule, ("operatedRegion", "inOperatedRegion", "codeRegion", "codeDenies", "codeStates", "combination", "roleStates")
+)
+_IN_OPERATED_REGION = (OPERATED_REGION,)
+
+Regions = Mapping[Term, Premises]  # each with what shows that a finding is there
 
 
-class Finding(NamedTuple):
-    """A finding with its concept (a condition, or the class of a code), regions, and what shows it."""
+class Part(NamedTuple):
+    """A present finding of which a combination may be made: what it is, its regions, and what shows both."""
 
-    node: str
-    concept: str
-    status: str
-    regions: tuple[str, ...]
+    kinds: Mapping[Term, Premises]
+    regions: tuple[Term, ...]
     premises: Pieces
-    follows: bool = False  # it is where the operation was, wherever that is
-    where: Mapping[str, Premises] = {}  # what else shows that it is in a region
+    where: Regions
 
 
-class Patient(Stated):
+class Patient:
     """The findings of a claim."""
 
-    def __init__(self, claim: Claim, knowledge: Knowledge, operation: Operation) -> None:
-        super().__init__(claim, knowledge)
-        self.where = operation
-        self.operated_regions = operation.operated_regions
+    def __init__(self, stated: Stated, operation: Operation) -> None:
+        self.stated = stated
+        self.operation = operation
+        self.operated: Regions = operation.regions
+        self.everywhere = tuple(operation.regions)
+        self.found: list[Conclusion] = []
+        self.located: list[Conclusion] = []  # that findings are where the operation was
+        self.parts: list[Part] = []
 
-    def conclusions(self) -> Iterator[Conclusion]:
-        """Yield the regions of findings and the findings that codes, roles and other findings state."""
-        findings: list[Finding] = []
-        for node in self.nodes(self.claim, FINDING):
-            concept = self.iri(node, CONCEPT)
-            if concept:
-                yield from self._recorded(node, concept, findings)
-            else:
-                yield from self._coded(node, findings)
-        yield from self._stated_by_procedures(findings)
-        yield from self._combined(findings)
-        yield from self._in_operated_region(findings)
-        yield from self._stated_by_roles()
+    def conclusions(self) -> list[Conclusion]:
+        """Return the regions of findings and the findings that codes, roles and other findings state."""
+        stated = self.stated
+        for node in stated.nodes(stated.claim, FINDING):
+            if concept := stated.iri(node, CONCEPT):
+                self._recorded(node, concept)
+            elif code := stated.code(node):
+                self._coded(node, code)
+        for procedure, code, levels in stated.procedures:
+            if code and code.states:
+                self._stated_by_procedure(procedure, code, levels)
+        if self.parts:
+            self._combine()
+        self.found += self.located
+        for line, _ in stated.lines:
+            if performer := stated.iri(line, PERFORMER):
+                self._stated_by_role(line, performer)
+        return self.found
 
-    def _recorded(self, node: str, concept: str, findings: list[Finding]) -> Iterator[Conclusion]:
-        status = str(self.iri(node, STATUS))
-        shown = ((node, CONCEPT, concept), (node, STATUS, status))
-        region = self.iri(node, REGION)
-        if region:
-            main, steps = self.knowledge.main_region(region)
-            where = (main,) if status == PRESENT or main == region else ()
-            findings.append(Finding(node, concept, status, where, (shown, ((node, REGION, region),), steps)))
-            return
-        yield from self._regions(node, self.operated_regions, "operatedRegion")
-        regions = self.operated_regions
-        findings.append(Finding(node, concept, status, tuple(regions), (shown,), True, regions))
-
-    def _regions(self, node: str, regions: Mapping[str, Premises], name: str) -> Iterator[Conclusion]:
-        if regions:
-            yield Conclusion(node, REGION, tuple(regions), rule(name), lambda region: (regions[str(region)],))
-
-    def _coded(self, node: str, findings: list[Finding]) -> Iterator[Conclusion]:
-        code = str(self.iri(node, CODE))
-        typed: Premises = ((node, TYPE, code),)
-        region = self.knowledge.graph.iri(code, REGION)
-        silent = (code, COV + "takesOperatedRegion", _TRUE)
-        follows = not region and silent in self.knowledge.graph
-        if region:
-            main, steps = self.knowledge.main_region(region)
-            where = {region: (*typed, (code, REGION, region))}
-            located: tuple[str, ...] = (main,)
-            shown, name = (*where[region], *steps), "codeRegion"
+    def _recorded(self, node: str, concept: str) -> None:
+        """Conclude where a listed fact is; without a region, it concerns the operated one (decision rule 3)."""
+        status = str(self.stated.iri(node, STATUS))
+        regions, where = self.everywhere, self.operated
+        pieces: Pieces = (((node, CONCEPT, concept), (node, STATUS, status)),)
+        if region := self.stated.iri(node, REGION):
+            place = self.stated.tables.places[region]
+            pieces = (*pieces, ((node, REGION, region),), place.steps)
+            regions, where = (place.region,) if status == PRESENT or place.region == region else (), {}
+            self._locate(node, regions, pieces)
         else:
-            where = {place: (*typed, silent, *why) for place, why in self.operated_regions.items() if follows}
-            located, shown, name = tuple(where), ((*typed, silent) if follows else typed), "operatedRegion"
-        yield from self._regions(node, where, name)
-        beyond = where if follows else {}
-        findings.append(Finding(node, code, PRESENT, located, (shown,), follows, beyond))
-        for concept, steps in self.knowledge.denied_by(code).items():
+            self._follow(node, pieces)
+            if regions:
+                self.found.append(Conclusion(node, REGION, regions, _OPERATED, self._by_region))
+        if status == PRESENT and (kinds := self.stated.tables.kinds[concept]):
+            self.parts.append(Part(kinds, regions, pieces, where))
+
+    def _by_region(self, region: Term) -> Pieces:
+        return (self.operated[region],)
+
+    def _follow(self, node: str, pieces: Pieces) -> None:
+        """Keep a finding that is where the operation was, wherever that is."""
+        self.located.append(Conclusion(node, REGION, _IN_OPERATED_REGION, _IN_OPERATED, pieces))
+
+    def _locate(self, node: str, regions: tuple[Term, ...], pieces: Pieces) -> None:
+        """Keep a finding that is in a region operated on; of an absence, the region is a whole main region."""
+        region = next((region for region in regions if region in self.operated), None)
+        if region is not None:
+            self._follow(node, (*pieces, self.operated[region]))
+
+    def _coded(self, node: str, code: Code) -> None:
+        """Conclude where a diagnosis is, and what its code denies there."""
+        shown: Premises = ((node, TYPE, code.iri),)
+        typed, by = (shown,), _OPERATED
+        where: dict[Term, Premises] = {}
+        regions: tuple[Term, ...] = ()
+        if code.region:
+            place = self.stated.tables.places[code.region]
+            where[code.region] = (*shown, (code.iri, REGION, code.region))
+            regions, by, shown = (place.region,), _OF_CODE, (*where[code.region], *place.steps)
+            self._locate(node, regions, (shown,))
+        elif code.takes_operated_region:
+            shown = (*shown, (code.iri, TAKES_OPERATED_REGION, TRUE))
+            where.update((region, (*shown, *steps)) for region, steps in self.operated.items())
+            regions = self.everywhere
+            self._follow(node, (shown,))
+        if where:
+            self.found.append(Conclusion(node, REGION, tuple(where), by, lambda region: (where[region],)))
+        if kinds := self.stated.tables.kinds[code.iri]:
+            self.parts.append(Part(kinds, regions, (shown,), {} if code.region else where))
+        for concept, steps in code.denies.items():
             denial = f"{node}-denies-{local_name(concept)}"
-            yield from self._stated(self.claim, denial, concept, ABSENT, "codeDenies", typed, steps)
-            yield from self._regions(denial, where, name)
-            whole = tuple(place for place in where if place in located)
-            findings.append(Finding(denial, concept, ABSENT, whole, (shown, steps), follows))
+            self._state(self.stated.claim, denial, concept, ABSENT, _DENIES, (*typed, steps))
+            if where:
+                self.found.append(Conclusion(denial, REGION, tuple(where), by, lambda region: (where[region],)))
+            if code.region or not code.takes_operated_region:
+                self._locate(denial, tuple(region for region in where if region in regions), (shown, steps))
+            else:
+                self._follow(denial, (shown, steps))
 
-    def _stated(
-        self, of: str, node: str, concept: str, status: str, name: str, *premises: Premises
-    ) -> Iterator[Conclusion]:
-        yield follows(of, FINDING, node, name, *premises)
-        yield follows(node, CONCEPT, concept, name, *premises)
-        yield follows(node, STATUS, status, name, *premises)
+    def _state(self, of: str, node: str, concept: str, status: str, by: str, pieces: Pieces) -> None:
+        """Conclude a finding."""
+        self.found.append(Conclusion(of, FINDING, (node,), by, pieces))
+        self.found.append(Conclusion(node, CONCEPT, (concept,), by, pieces))
+        self.found.append(Conclusion(node, STATUS, (status,), by, pieces))
 
-    def _stated_by_procedures(self, findings: list[Finding]) -> Iterator[Conclusion]:
-        for procedure in self.procedures:
-            code = self.code(procedure)
-            for concept in self.knowledge.graph.objects(code, COV + "states") if code else ():
-                node = f"{procedure}-{local_name(str(concept))}"
-                premises = (*self.where.of(procedure, CODE, str(code)), (str(code), COV + "states", concept))
-                regions = self.where.procedure_regions(procedure)
-                yield from self._stated(self.claim, node, str(concept), PRESENT, "codeStates", premises)
-                yield from self._regions(node, regions, "operatedRegion")
-                findings.append(Finding(node, str(concept), PRESENT, tuple(regions), (premises,), True, regions))
+    def _stated_by_procedure(self, procedure: str, code: Code, levels: tuple[str, ...]) -> None:
+        """Conclude what the code of a procedure states where that was done."""
+        regions = self.operation.regions_of(procedure, code, levels)
+        for concept in code.states:
+            node = f"{procedure}-{local_name(concept)}"
+            pieces = ((*self.stated.of(procedure, CODE, code.iri), (code.iri, STATES, concept)),)
+            self._state(self.stated.claim, node, concept, PRESENT, _STATES, pieces)
+            if regions:
+                self.found.append(Conclusion(node, REGION, tuple(regions), _OPERATED, lambda x: (regions[x],)))
+            self._follow(node, pieces)
+            if kinds := self.stated.tables.kinds[concept]:
+                self.parts.append(Part(kinds, tuple(regions), pieces, regions))
 
-    def _combined(self, findings: list[Finding]) -> Iterator[Conclusion]:
-        stated: list[Finding] = []
-        for combination, parts, whole in self.knowledge.combinations:
-            found = [
-                [f for f in findings if f.status == PRESENT and part in self.knowledge.ancestors(f.concept)]
-                for part in parts
-            ]
+    def _combine(self) -> None:
+        """Conclude what findings in one region state together."""
+        for combination, kinds, whole in self.stated.tables.combinations:
             done = set()
-            for chosen in product(*found):
+            for chosen in product(*([part for part in self.parts if kind in part.kinds] for kind in kinds)):
                 for region in chosen[0].regions:
-                    if region in done or not all(region in finding.regions for finding in chosen):
+                    if region in done or not all(region in part.regions for part in chosen):
                         continue
                     done.add(region)
-                    node = f"{self.claim}#{local_name(combination)}-{local_name(region)}"
-                    premises = joined(
+                    node = f"{self.stated.claim}#{local_name(combination)}-{local_name(str(region))}"
+                    shown = joined(
                         piece
-                        for f, part in zip(chosen, parts, strict=True)
-                        for piece in (*f.premises, self.knowledge.ancestors(f.concept)[part], f.where.get(region, ()))
+                        for part, kind in zip(chosen, kinds, strict=True)
+                        for piece in (*part.premises, part.kinds[kind], part.where.get(region, ()))
                     )
-                    stated.append(Finding(node, whole, PRESENT, (region,), (premises,)))
-                    yield from self._stated(self.claim, node, whole, PRESENT, "combination", premises)
-                    yield follows(node, REGION, region, "combination", premises)
-        findings += stated
+                    self._state(self.stated.claim, node, whole, PRESENT, _COMBINATION, (shown,))
+                    self.found.append(Conclusion(node, REGION, (region,), _COMBINATION, (shown,)))
+                    self._locate(node, (region,), (shown,))
 
-    def _in_operated_region(self, findings: list[Finding]) -> Iterator[Conclusion]:
-        """Locate findings where the operation was; an absence only if it is that of a whole main region."""
-        for finding in findings:
-            region = next((region for region in finding.regions if region in self.operated_regions), None)
-            if finding.follows or region:
-                shown = () if finding.follows or region is None else self.operated_regions[region]
-                pieces = (*finding.premises, shown)
-                yield Conclusion(finding.node, REGION, (OPERATED_REGION,), _IN_OPERATED_REGION, given(*pieces))
-
-    def _stated_by_roles(self) -> Iterator[Conclusion]:
-        for line in self.lines:
-            performer = self.iri(line, COV + "performer")
-            role = self.iri(performer, COV + "role") if performer else None
-            for concept in self.knowledge.graph.objects(role, COV + "statesAbsenceOf") if role else ():
-                node = f"{line}-denies-{local_name(str(concept))}"
-                premises = (
-                    (line, COV + "performer", str(performer)),
-                    (str(performer), COV + "role", str(role)),
-                    (str(role), COV + "statesAbsenceOf", concept),
-                )
-                yield from self._stated(line, node, str(concept), ABSENT, "roleStates", premises)
+    def _stated_by_role(self, line: str, performer: str) -> None:
+        """Conclude what the role of the performer of a line denies."""
+        role = str(self.stated.iri(performer, ROLE))
+        for absence in self.stated.tables.absences[role]:
+            concept = str(absence[2])
+            node = f"{line}-denies-{local_name(concept)}"
+            shown = ((line, PERFORMER, performer), (performer, ROLE, role), absence)
+            self._state(line, node, concept, ABSENT, _ROLE, (shown,))
