@@ -1,7 +1,6 @@
 """What a rule gives: values that follow for a property of a node, the rule, and the triples that they rest on."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
@@ -21,19 +20,14 @@ class Derived(NamedTuple):
     premises: Premises
 
 
-@dataclass(slots=True, eq=False)  # not frozen: a claim has seventy, and each would take twice as long to make
-class Conclusion:
-    """Values of a property of a node that follow by a rule, with the premises of all, or of each when asked for."""
+class Conclusion(NamedTuple):
+    """Values of a property of a node that follow by a rule; `why` tells the premises of each."""
 
     subject: str
     predicate: str
     values: tuple[Term, ...]
     rule: str
-    shown: Pieces | Callable[[Term], Pieces]
-
-    def why(self, value: Term) -> Pieces:
-        """Return the premises of a value."""
-        return self.shown if isinstance(self.shown, tuple) else self.shown(value)
+    why: Callable[[Term], Pieces]
 
     def derived(self, value: Term) -> Derived:
         """Return one value as a derived triple."""
@@ -43,6 +37,11 @@ class Conclusion:
 def joined(pieces: Iterable[Premises]) -> Premises:
     """Return premises that are given in pieces, each triple once."""
     return tuple(dict.fromkeys(chain.from_iterable(pieces)))
+
+
+def given(pieces: Pieces) -> Callable[[Term], Pieces]:
+    """Return the premises of any value, where all have the same."""
+    return lambda _: pieces
 
 
 def rule(name: str) -> str:

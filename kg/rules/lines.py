@@ -1,42 +1,33 @@
 """What follows about codes and lines: validity on the date, bases of add-ons, repetitions, minutes and units."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from kg.literal import value_of
-from kg.rules.derived import Conclusion, Pieces, Premises, rule
-from kg.rules.stated import CODE, LEVEL, Stated
+from kg.rules.derived import Pieces, Premises, rule
+from kg.rules.facts import CODE, LEVEL, By, Facts, giving
 from kg.rules.tables import REGION, Code
-from kg.terms import COV, XSD, Literal, Term
+from kg.terms import COV, XSD, Literal, Term, Triple
 
 ADD_ON_TO = COV + "addOnTo"
 BASE_LINE = COV + "baseLine"
 CODE_VALIDITY = COV + "codeValidity"
 COMPRISES = COV + "comprises"
 DUPLICATE_OF = COV + "duplicateOf"
+EARNED_UNITS = COV + "earnedUnits"
+EXCESS_UNITS = COV + "excessUnits"
 EXCLUDED_BY = COV + "excludedBy"
 INTERVAL = COV + "interval"
+MISPLACED_AT = COV + "misplacedAt"
+MONITORED_MINUTES = COV + "monitoredMinutes"
+NOT_TOGETHER_WITH = COV + "notTogetherWith"
 NOT_WITH = COV + "notWith"
+OVERLAPS = COV + "overlaps"
+REPEATS = COV + "repeats"
 SERVICE_DATE = COV + "serviceDate"
 UNITS = COV + "units"
 UNKNOWN = COV + "unknownCode"
-_VALIDITY, _BASE, _DUPLICATE, _EXCLUDED, _REPEATED, _TOGETHER, _MISPLACED, _MINUTES, _UNITS, _OVERLAP = map(
-    rule,
-    (
-        "codeValidity",
-        "baseLine",
-        "duplicate",
-        "excludedPair",
-        "repeatedDiagnosis",
-        "notTogether",
-        "misplaced",
-        "monitoredMinutes",
-        "earnedUnits",
-        "overlap",
-    ),
-)
-ByCode = dict[str, list[str]]
+ByCode = dict[Code, list[str]]
 
 
 class Span(NamedTuple):
@@ -56,178 +47,159 @@ class Timed(NamedTuple):
     premises: Premises
 
 
-class Lines:
-    """The codes and lines of a claim."""
+def lines(facts: Facts) -> None:
+    """Conclude what the coding edits ask about."""
+    for node, code in facts.diagnoses:
+        facts.conclude(node, CODE_VALIDITY, code.period(facts.day).validity, _VALIDITY)
+    by_code: ByCode = {}  # the first of the lines of a code is what the others repeat
+    for line, known in facts.lines:
+        if known:
+            facts.conclude(line, CODE_VALIDITY, known.period(facts.day).validity, _VALIDITY)
+            by_code.setdefault(known, []).append(line)
+    for code in by_code:
+        if code.added_to:
+            _base_lines(facts, code, by_code)
+    for code in by_code:
+        if len(by_code[code]) > 1 or code.contained_in:
+            _duplicates(facts, code, by_code)
+    _unknown_duplicates(facts)
+    if len(facts.diagnoses) > 1:
+        _excluded_pairs(facts)
+        _repeated_diagnoses(facts)
+    _excluded_services(facts, by_code)
+    _misplaced(facts)
+    if timed := [
+        _timed(facts, line, code, shown) for line, code in facts.lines if (shown := facts.nodes(line, INTERVAL))
+    ]:
+        _minutes(facts, timed)
+        _overlaps(facts, timed)
 
-    def __init__(self, stated: Stated) -> None:
-        self.stated = stated
-        self.codes = stated.tables.codes
-        self.coded = [(line, code) for line, code in stated.lines if code]
-        self.by_code: ByCode = {}  # the first of the lines of a code is what the others repeat
-        for line, code in self.coded:
-            self.by_code.setdefault(code.iri, []).append(line)
 
-    def conclusions(self) -> list[Conclusion]:
-        """Return what the coding edits ask about."""
-        stated = self.stated
-        found = self.validity()
-        for iri, lines in self.by_code.items():
-            if self.codes[iri].added_to:
-                found += self.base_lines(self.codes[iri], lines)
-        for iri, lines in self.by_code.items():
-            if len(lines) > 1 or self.codes[iri].contained_in:
-                found += self.duplicates(self.codes[iri], lines)
-        if len(self.coded) < len(stated.lines):
-            found += self.unknown_duplicates()
-        if len(stated.diagnoses) > 1:
-            found += self.excluded_pairs()
-            found += self.repeated_diagnoses()
-        found += self.excluded_services()
-        found += self.misplaced()
-        if intervals := [(line, code, shown) for line, code in stated.lines if (shown := stated.nodes(line, INTERVAL))]:
-            timed = [timed for given in intervals if (timed := self.timed(*given)).spans]
-            found += self.minutes(timed)
-            found += self.overlaps(timed)
-        return found
+def _base_lines(facts: Facts, code: Code, by_code: ByCode) -> None:
+    """Conclude the base lines of add-ons: of each code the first line, since the others repeat it."""
+    for parent in code.added_to:
+        bases = [lines[0] for base, lines in by_code.items() if parent in base.above]
+        for line in by_code[code]:
+            if others := tuple([base for base in bases if base != line]):
+                facts.conclude(line, BASE_LINE, others, _BASE)
 
-    def validity(self) -> list[Conclusion]:
-        """Return what each code is on the date of service."""
-        stated = self.stated
-        dated = (stated.claim, SERVICE_DATE, stated.index[stated.claim, SERVICE_DATE][0])
-        found: list[Conclusion] = []
-        for node, code in (*stated.diagnoses, *self.coded):
-            _, validity, shown = code.period(stated.day)
-            premises = ((node, CODE, code.iri), dated, *shown)
-            found.append(Conclusion(node, CODE_VALIDITY, validity, _VALIDITY, (premises,)))
-        return found
 
-    def base_lines(self, code: Code, lines: list[str]) -> Iterator[Conclusion]:
-        """Yield the base lines of add-ons: of each code the first line, since the others repeat it."""
-        for parent in code.added_to:
-            for base, (other, *_) in self.by_code.items():
-                steps = self.codes[base].above.get(parent)
-                for line in lines if steps is not None else ():
-                    if line != other:
-                        shown = ((line, CODE, code.iri), (code.iri, ADD_ON_TO, parent), (other, CODE, base))
-                        yield Conclusion(line, BASE_LINE, (other,), _BASE, (shown, steps or ()))
+def _duplicates(facts: Facts, code: Code, by_code: ByCode) -> None:
+    """Conclude which lines repeat the first of their code, or are contained in a comprehensive study of the claim."""
+    first, *others = by_code[code]
+    for line in others:
+        facts.give(line, DUPLICATE_OF, first, _DUPLICATE, ((line, CODE, code.iri), (first, CODE, code.iri)))
+    for iri in code.contained_in:
+        whole = facts.tables.codes[iri]
+        if whole in by_code and whole.is_valid(facts.day):
+            other = by_code[whole][0]
+            stated = ((other, CODE, iri), (iri, COMPRISES, code.iri))
+            for line in by_code[code]:
+                facts.give(line, DUPLICATE_OF, other, _DUPLICATE, ((line, CODE, code.iri),), stated)
 
-    def duplicates(self, code: Code, lines: list[str]) -> Iterator[Conclusion]:
-        """Yield lines that repeat the first of their code, or are contained in a comprehensive study of the claim."""
-        first, *others = lines
-        for line in others:
-            both = ((line, CODE, code.iri), (first, CODE, code.iri))
-            yield Conclusion(line, DUPLICATE_OF, (first,), _DUPLICATE, (both,))
-        for whole in code.contained_in:
-            if whole in self.by_code and self.codes[whole].is_valid(self.stated.day):
-                other = self.by_code[whole][0]
-                stated: Premises = ((other, CODE, whole), (whole, COMPRISES, code.iri))
-                for line in lines:
-                    yield Conclusion(line, DUPLICATE_OF, (other,), _DUPLICATE, (((line, CODE, code.iri),), stated))
 
-    def unknown_duplicates(self) -> Iterator[Conclusion]:
-        """Yield lines that repeat a code that the ontology does not hold."""
-        found: dict[Term, str] = {}
-        for line, _ in self.stated.lines:
-            if given := self.stated.value(line, UNKNOWN):
-                first = found.setdefault(given, line)
-                if first != line:
-                    both = ((line, UNKNOWN, given), (first, UNKNOWN, given))
-                    yield Conclusion(line, DUPLICATE_OF, (first,), _DUPLICATE, (both,))
+def _unknown_duplicates(facts: Facts) -> None:
+    """Conclude which lines repeat a code that the ontology does not hold."""
+    found: dict[Term, str] = {}
+    for line, code in facts.lines:
+        if code is None and (given := facts.value(line, UNKNOWN)):
+            first = found.setdefault(given, line)
+            if first != line:
+                facts.give(line, DUPLICATE_OF, first, _DUPLICATE, ((line, UNKNOWN, given), (first, UNKNOWN, given)))
 
-    def excluded_pairs(self) -> Iterator[Conclusion]:
-        """Yield diagnoses that exclude another."""
-        for one, code in self.stated.diagnoses:
-            for other, another in self.stated.diagnoses if code.excludes else ():
-                hit = next((x for x in code.excludes if x in another.above), None)
-                if hit is not None and other != one:
-                    shown = (
-                        (one, CODE, code.iri),
-                        *code.excludes[hit],
-                        (other, CODE, another.iri),
-                        *another.above[hit],
-                    )
-                    yield Conclusion(one, EXCLUDED_BY, (other,), _EXCLUDED, (shown,))
 
-    def repeated_diagnoses(self) -> Iterator[Conclusion]:
-        """Yield diagnoses that repeat an earlier one."""
-        found: dict[str, str] = {}
-        for diagnosis, code in self.stated.diagnoses:
-            first = found.setdefault(code.iri, diagnosis)
-            if first != diagnosis:
-                both = ((diagnosis, CODE, code.iri), (first, CODE, code.iri))
-                yield Conclusion(diagnosis, COV + "repeats", (first,), _REPEATED, (both,))
+def _excluded_pairs(facts: Facts) -> None:
+    """Conclude which diagnoses exclude another."""
+    for one, code in facts.diagnoses:
+        for other, another in facts.diagnoses if code.excludes else ():
+            hit = next((x for x in code.excludes if x in another.above), None)
+            if hit is not None and other != one:
+                steps = ((one, CODE, code.iri), *code.excludes[hit])
+                shown = (*steps, (other, CODE, another.iri), *another.above[hit])
+                facts.give(one, EXCLUDED_BY, other, _EXCLUDED, shown)
 
-    def excluded_services(self) -> Iterator[Conclusion]:
-        """Yield lines and procedures whose codes are not reported together; procedures, unless at other levels."""
-        procedures: ByCode = {}
-        for procedure, code, _ in self.stated.procedures:
-            if code:
-                procedures.setdefault(code.iri, []).append(procedure)
-        for nodes in (self.by_code, procedures):
-            for iri, ones in nodes.items():
-                for another in self.codes[iri].not_with:
-                    for one in ones if another in nodes else ():
-                        other = next((x for x in nodes[another] if x != one and self.same_place(one, x)), None)
-                        if other:
-                            shown = ((one, CODE, iri), (iri, NOT_WITH, another), (other, CODE, another))
-                            yield Conclusion(one, COV + "notTogetherWith", (other,), _TOGETHER, (shown,))
 
-    def same_place(self, one: str, other: str) -> bool:
-        """Say whether two procedures share a level, or one of them names none."""
-        here, there = (set(self.stated.nodes(node, LEVEL)) for node in (one, other))
-        return not here or not there or bool(here & there)
+def _repeated_diagnoses(facts: Facts) -> None:
+    """Conclude which diagnoses repeat an earlier one."""
+    found: dict[Code, str] = {}
+    for diagnosis, code in facts.diagnoses:
+        first = found.setdefault(code, diagnosis)
+        if first != diagnosis:
+            facts.give(diagnosis, REPEATS, first, _REPEATED, ((diagnosis, CODE, code.iri), (first, CODE, code.iri)))
 
-    def misplaced(self) -> Iterator[Conclusion]:
-        """Yield procedures with a level outside the region that their code names."""
-        for procedure, code, levels in self.stated.procedures:
-            for level in levels if code and code.region else ():
-                if code and code.region and code.region not in self.stated.tables.places[level].wholes:
-                    shown = (
-                        (procedure, CODE, code.iri),
-                        (code.iri, REGION, code.region),
-                        (procedure, LEVEL, level),
-                    )
-                    yield Conclusion(procedure, COV + "misplacedAt", (level,), _MISPLACED, (shown,))
 
-    def timed(self, line: str, code: Code | None, intervals: tuple[str, ...]) -> Timed:
-        """Return a line with its monitored intervals."""
-        spans: list[Span] = []
-        premises: Premises = ()
-        for interval in intervals:
-            start, end = (self.stated.value(interval, COV + name) for name in ("start", "end"))
-            a, b = (value_of(term) if isinstance(term, Literal) else None for term in (start, end))
-            if isinstance(a, datetime) and isinstance(b, datetime) and start and end:
-                spans.append(Span(_plain(a), _plain(b), a.tzinfo is not None))
-                premises += ((line, INTERVAL, interval), (interval, COV + "start", start))
-                premises += ((interval, COV + "end", end),)
-        return Timed(line, code, spans, premises)
+def _excluded_services(facts: Facts, lines: ByCode) -> None:
+    """Conclude which lines and procedures are not reported together; procedures, unless at other levels."""
+    procedures: ByCode = {}
+    for procedure, code, _ in facts.procedures:
+        if code:
+            procedures.setdefault(code, []).append(procedure)
+    for nodes in (lines, procedures):
+        for code, ones in nodes.items():
+            for iri in code.not_with:
+                for one in ones:
+                    others = nodes.get(facts.tables.codes[iri], ())
+                    other = next((x for x in others if x != one and _share_place(facts, one, x)), None)
+                    if other:
+                        shown = ((one, CODE, code.iri), (code.iri, NOT_WITH, iri), (other, CODE, iri))
+                        facts.give(one, NOT_TOGETHER_WITH, other, _TOGETHER, shown)
 
-    def minutes(self, timed: list[Timed]) -> Iterator[Conclusion]:
-        """Yield the monitored minutes of lines, the units that they earn, and the units billed beyond these."""
-        for line, code, spans, premises in timed:
-            minutes = minutes_of(spans)
-            yield Conclusion(line, COV + "monitoredMinutes", (_number(minutes),), _MINUTES, (premises,))
-            if code is None or code.unit_minutes is None or code.remainder_minutes is None:
-                continue
-            earned = (minutes + code.unit_minutes - code.remainder_minutes) // code.unit_minutes
-            shown = (*premises, (line, CODE, code.iri), *code.timed)
-            yield Conclusion(line, COV + "earnedUnits", (_number(earned),), _UNITS, (shown,))
-            billed = self.stated.value(line, UNITS)
-            excess = (int(billed.value) if isinstance(billed, Literal) else 1) - earned
-            if excess > 0:
-                pieces: Pieces = ((*shown, (line, UNITS, billed)) if billed else shown,)
-                yield Conclusion(line, COV + "excessUnits", (_number(excess),), _UNITS, pieces)
 
-    def overlaps(self, timed: list[Timed]) -> Iterator[Conclusion]:
-        """Yield continuous lines that report minutes which an earlier continuous line reports as well."""
-        earlier: list[Timed] = []
-        for here in timed:
-            if here.code and here.code.is_continuous:
-                for there in earlier:
-                    if any(_overlap(one, other) for one in here.spans for other in there.spans):
-                        shown = (*here.premises, *there.premises)
-                        yield Conclusion(here.line, COV + "overlaps", (there.line,), _OVERLAP, (shown,))
-                earlier.append(here)
+def _share_place(facts: Facts, one: str, other: str) -> bool:
+    """Say whether two procedures share a level, or one of them names none."""
+    here, there = (set(facts.nodes(node, LEVEL)) for node in (one, other))
+    return not here or not there or bool(here & there)
+
+
+def _misplaced(facts: Facts) -> None:
+    """Conclude which procedures have a level outside the region that their code names."""
+    for procedure, code, levels in facts.procedures:
+        if code and code.region:
+            for level in levels:
+                if code.region not in facts.tables.places[level].wholes:
+                    coded = ((procedure, CODE, code.iri), (code.iri, REGION, code.region))
+                    facts.give(procedure, MISPLACED_AT, level, _MISPLACED, (*coded, (procedure, LEVEL, level)))
+
+
+def _timed(facts: Facts, line: str, code: Code | None, intervals: tuple[str, ...]) -> Timed:
+    """Return a line with its monitored intervals."""
+    spans: list[Span] = []
+    premises: Premises = ()
+    for interval in intervals:
+        start, end = (facts.value(interval, COV + name) for name in ("start", "end"))
+        a, b = (value_of(term) if isinstance(term, Literal) else None for term in (start, end))
+        if isinstance(a, datetime) and isinstance(b, datetime) and start and end:
+            spans.append(Span(_plain(a), _plain(b), a.tzinfo is not None))
+            premises += ((line, INTERVAL, interval), (interval, COV + "start", start))
+            premises += ((interval, COV + "end", end),)
+    return Timed(line, code, spans, premises)
+
+
+def _minutes(facts: Facts, timed: list[Timed]) -> None:
+    """Conclude the monitored minutes of lines, the units that they earn, and the units billed beyond these."""
+    for line, code, spans, premises in timed:
+        minutes = minutes_of(spans)
+        facts.give(line, MONITORED_MINUTES, _number(minutes), _MINUTES, premises)
+        if code is None or code.unit_minutes is None or code.remainder_minutes is None:
+            continue
+        earned = (minutes + code.unit_minutes - code.remainder_minutes) // code.unit_minutes
+        shown = (*premises, (line, CODE, code.iri), *code.timed)
+        facts.give(line, EARNED_UNITS, _number(earned), _UNITS, shown)
+        billed = facts.value(line, UNITS)
+        excess = (int(billed.value) if isinstance(billed, Literal) else 1) - earned
+        if excess > 0:
+            facts.give(
+                line, EXCESS_UNITS, _number(excess), _UNITS, (*shown, (line, UNITS, billed)) if billed else shown
+            )
+
+
+def _overlaps(facts: Facts, timed: list[Timed]) -> None:
+    """Conclude which continuous lines report minutes that an earlier continuous line reports as well."""
+    continuous = [one for one in timed if one.code and one.code.is_continuous]
+    for i, here in enumerate(continuous):
+        for there in continuous[:i]:
+            if any(_overlap(one, other) for one in here.spans for other in there.spans):
+                facts.give(here.line, OVERLAPS, there.line, _OVERLAP, (*here.premises, *there.premises))
 
 
 def _overlap(one: Span, other: Span) -> bool:
@@ -250,3 +222,41 @@ def minutes_of(spans: list[Span]) -> int:
         covered += max(end - max(start, reached), timedelta())
         reached = max(reached, end)
     return covered // timedelta(minutes=1)
+
+
+# Why it follows
+
+
+def _why_valid(facts: Facts, triple: Triple) -> Pieces:
+    node = str(triple[0])
+    dated = (facts.claim, SERVICE_DATE, facts.index[facts.claim, SERVICE_DATE][0])
+    code = facts.code(node)
+    return (facts.piece(*facts.coded(node), dated, *(code.period(facts.day).shown if code else ())),)
+
+
+def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
+    line, base = str(triple[0]), str(triple[2])
+    code, other = facts.code(line), facts.code(base)
+    if code and other:
+        for parent in code.added_to:
+            if parent in other.above:
+                shown = (*facts.coded(line), (code.iri, ADD_ON_TO, parent), *facts.coded(base))
+                return facts.piece(*shown), other.above[parent]
+    return None
+
+
+_VALIDITY = By(rule("codeValidity"), _why_valid)
+_BASE = By(rule("baseLine"), _why_base)
+_DUPLICATE, _EXCLUDED, _REPEATED, _TOGETHER, _MISPLACED, _MINUTES, _UNITS, _OVERLAP = map(
+    giving,
+    (
+        "duplicate",
+        "excludedPair",
+        "repeatedDiagnosis",
+        "notTogether",
+        "misplaced",
+        "monitoredMinutes",
+        "earnedUnits",
+        "overlap",
+    ),
+)

@@ -1,14 +1,13 @@
 """What is known of the patient: where findings are, what codes and roles state, what facts state together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import NamedTuple
 
-from kg.rules.derived import Conclusion, Pieces, Premises, joined, rule
-from kg.rules.operation import Operation
-from kg.rules.stated import CODE, Stated
+from kg.rules.derived import Pieces, Premises, joined, rule
+from kg.rules.facts import CODE, By, Facts, giving
 from kg.rules.tables import REGION, TRUE, Code
-from kg.terms import COV, TYPE, Term, local_name
+from kg.terms import COV, TYPE, Term, Triple, local_name
 
 PRESENT = COV + "Present"
 ABSENT = COV + "Absent"
@@ -20,12 +19,8 @@ STATUS = COV + "status"
 STATES = COV + "states"
 PERFORMER = COV + "performer"
 ROLE = COV + "role"
-_OPERATED, _IN_OPERATED, _OF_CODE, _DENIES, _STATES, _COMBINATION, _ROLE = map(
-    rule, ("operatedRegion", "inOperatedRegion", "codeRegion", "codeDenies", "codeStates", "combination", "roleStates")
-)
-_IN_OPERATED_REGION = (OPERATED_REGION,)
 
-Regions = Mapping[Term, Premises]  # each with what shows that a finding is there
+Regions = Mapping[Term, Premises]  # each with what shows that something is there
 
 
 class Part(NamedTuple):
@@ -37,140 +32,166 @@ class Part(NamedTuple):
     where: Regions
 
 
-class Patient:
-    """The findings of a claim."""
+def patient(facts: Facts) -> None:
+    """Conclude the regions of findings and the findings that codes, roles and other findings state."""
+    _Patient(facts).conclude()
 
-    def __init__(self, stated: Stated, operation: Operation) -> None:
-        self.stated = stated
-        self.operation = operation
-        self.operated: Regions = operation.regions
-        self.everywhere = tuple(operation.regions)
-        self.found: list[Conclusion] = []
-        self.located: list[Conclusion] = []  # that findings are where the operation was
+
+class _Patient:
+    """The findings of a claim; where the operation was, they are in the end."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.everywhere = tuple(facts.regions)
+        self.and_operated = (*self.everywhere, OPERATED_REGION)
         self.parts: list[Part] = []
+        self.operated: list[tuple[str, Pieces]] = []
 
-    def conclusions(self) -> list[Conclusion]:
-        """Return the regions of findings and the findings that codes, roles and other findings state."""
-        stated = self.stated
-        for node in stated.nodes(stated.claim, FINDING):
-            if concept := stated.iri(node, CONCEPT):
-                self._recorded(node, concept)
-            elif code := stated.code(node):
-                self._coded(node, code)
-        for procedure, code, levels in stated.procedures:
+    def conclude(self) -> None:
+        facts = self.facts
+        for node in facts.nodes(facts.claim, FINDING):
+            if concept := facts.iri(node, CONCEPT):
+                self.recorded(node, concept)
+            elif code := facts.code(node):
+                self.coded(node, code)
+        for procedure, code, levels in facts.procedures:
             if code and code.states:
-                self._stated_by_procedure(procedure, code, levels)
+                self.stated_by_procedure(procedure, code, levels)
         if self.parts:
-            self._combine()
-        self.found += self.located
-        for line, _ in stated.lines:
-            if performer := stated.iri(line, PERFORMER):
-                self._stated_by_role(line, performer)
-        return self.found
+            self.combine()
+        for node, pieces in self.operated:
+            facts.give(node, REGION, OPERATED_REGION, _IN_OPERATED, *pieces)
+        for line, _ in facts.lines:
+            if performer := facts.iri(line, PERFORMER):
+                self.stated_by_role(line, performer)
 
-    def _recorded(self, node: str, concept: str) -> None:
+    def recorded(self, node: str, concept: str) -> None:
         """Conclude where a listed fact is; without a region, it concerns the operated one (decision rule 3)."""
-        status = str(self.stated.iri(node, STATUS))
-        regions, where = self.everywhere, self.operated
-        pieces: Pieces = (((node, CONCEPT, concept), (node, STATUS, status)),)
-        if region := self.stated.iri(node, REGION):
-            place = self.stated.tables.places[region]
-            pieces = (*pieces, ((node, REGION, region),), place.steps)
-            regions, where = (place.region,) if status == PRESENT or place.region == region else (), {}
-            self._locate(node, regions, pieces)
+        facts, regions = self.facts, self.everywhere
+        where: Regions = facts.regions
+        further: Pieces = ()
+        if region := facts.iri(node, REGION):
+            place = facts.tables.places[region]
+            whole = place.region == region or facts.iri(node, STATUS) == PRESENT
+            regions, where, further = (place.region,) if whole else (), {}, (((node, REGION, region),), place.steps)
+            self.locate(node, regions, _recorded(facts, node), *further)
+        elif regions:
+            facts.conclude(node, REGION, self.and_operated, _OPERATED, _IN_OPERATED)
         else:
-            self._follow(node, pieces)
-            if regions:
-                self.found.append(Conclusion(node, REGION, regions, _OPERATED, self._by_region))
-        if status == PRESENT and (kinds := self.stated.tables.kinds[concept]):
-            self.parts.append(Part(kinds, regions, pieces, where))
+            self.operated.append((node, (_recorded(facts, node),)))
+        if (kinds := facts.tables.kinds[concept]) and facts.iri(node, STATUS) == PRESENT:
+            self.parts.append(Part(kinds, regions, (_recorded(facts, node), *further), where))
 
-    def _by_region(self, region: Term) -> Pieces:
-        return (self.operated[region],)
-
-    def _follow(self, node: str, pieces: Pieces) -> None:
-        """Keep a finding that is where the operation was, wherever that is."""
-        self.located.append(Conclusion(node, REGION, _IN_OPERATED_REGION, _IN_OPERATED, pieces))
-
-    def _locate(self, node: str, regions: tuple[Term, ...], pieces: Pieces) -> None:
+    def locate(self, node: str, regions: Iterable[Term], *pieces: Premises) -> None:
         """Keep a finding that is in a region operated on; of an absence, the region is a whole main region."""
-        region = next((region for region in regions if region in self.operated), None)
+        region = next((region for region in regions if region in self.facts.regions), None)
         if region is not None:
-            self._follow(node, (*pieces, self.operated[region]))
+            self.operated.append((node, (*pieces, self.facts.regions[region])))
 
-    def _coded(self, node: str, code: Code) -> None:
+    def coded(self, node: str, code: Code) -> None:
         """Conclude where a diagnosis is, and what its code denies there."""
-        shown: Premises = ((node, TYPE, code.iri),)
-        typed, by = (shown,), _OPERATED
-        where: dict[Term, Premises] = {}
+        facts = self.facts
+        typed: Premises = ((node, TYPE, code.iri),)
+        shown, by = typed, _OPERATED
+        where: dict[Term, Premises] = {}  # what a denial is about
         regions: tuple[Term, ...] = ()
         if code.region:
-            place = self.stated.tables.places[code.region]
-            where[code.region] = (*shown, (code.iri, REGION, code.region))
+            place = facts.tables.places[code.region]
+            where[code.region] = (*typed, (code.iri, REGION, code.region))
             regions, by, shown = (place.region,), _OF_CODE, (*where[code.region], *place.steps)
-            self._locate(node, regions, (shown,))
+            self.locate(node, regions, shown)
         elif code.takes_operated_region:
-            shown = (*shown, (code.iri, TAKES_OPERATED_REGION, TRUE))
-            where.update((region, (*shown, *steps)) for region, steps in self.operated.items())
+            shown = (*typed, (code.iri, TAKES_OPERATED_REGION, TRUE))
+            where.update((region, (*shown, *premises)) for region, premises in facts.regions.items())
             regions = self.everywhere
-            self._follow(node, (shown,))
-        if where:
-            self.found.append(Conclusion(node, REGION, tuple(where), by, lambda region: (where[region],)))
-        if kinds := self.stated.tables.kinds[code.iri]:
+            self.operated.append((node, (shown,)))
+        self.put(node, where, by)
+        if kinds := facts.tables.kinds[code.iri]:
             self.parts.append(Part(kinds, regions, (shown,), {} if code.region else where))
         for concept, steps in code.denies.items():
             denial = f"{node}-denies-{local_name(concept)}"
-            self._state(self.stated.claim, denial, concept, ABSENT, _DENIES, (*typed, steps))
-            if where:
-                self.found.append(Conclusion(denial, REGION, tuple(where), by, lambda region: (where[region],)))
-            if code.region or not code.takes_operated_region:
-                self._locate(denial, tuple(region for region in where if region in regions), (shown, steps))
+            self.state(facts.claim, denial, concept, ABSENT, _DENIES, typed, steps)
+            self.put(denial, where, by)
+            if code.takes_operated_region and not code.region:
+                self.operated.append((denial, (shown, steps)))
             else:
-                self._follow(denial, (shown, steps))
+                self.locate(denial, [region for region in where if region in regions], shown, steps)
 
-    def _state(self, of: str, node: str, concept: str, status: str, by: str, pieces: Pieces) -> None:
+    def put(self, node: str, regions: Regions, by: By) -> None:
+        """Conclude the regions of a finding."""
+        for region, premises in regions.items():
+            self.facts.give(node, REGION, region, by, premises)
+
+    def state(self, of: str, node: str, concept: str, status: str, by: By, *pieces: Premises) -> None:
         """Conclude a finding."""
-        self.found.append(Conclusion(of, FINDING, (node,), by, pieces))
-        self.found.append(Conclusion(node, CONCEPT, (concept,), by, pieces))
-        self.found.append(Conclusion(node, STATUS, (status,), by, pieces))
+        self.facts.give(of, FINDING, node, by, *pieces)
+        self.facts.give(node, CONCEPT, concept, by, *pieces)
+        self.facts.give(node, STATUS, status, by, *pieces)
 
-    def _stated_by_procedure(self, procedure: str, code: Code, levels: tuple[str, ...]) -> None:
+    def stated_by_procedure(self, procedure: str, code: Code, levels: tuple[str, ...]) -> None:
         """Conclude what the code of a procedure states where that was done."""
-        regions = self.operation.regions_of(procedure, code, levels)
+        facts = self.facts
+        regions = facts.regions_of(procedure, code, levels)
         for concept in code.states:
             node = f"{procedure}-{local_name(concept)}"
-            pieces = ((*self.stated.of(procedure, CODE, code.iri), (code.iri, STATES, concept)),)
-            self._state(self.stated.claim, node, concept, PRESENT, _STATES, pieces)
-            if regions:
-                self.found.append(Conclusion(node, REGION, tuple(regions), _OPERATED, lambda x: (regions[x],)))
-            self._follow(node, pieces)
-            if kinds := self.stated.tables.kinds[concept]:
-                self.parts.append(Part(kinds, tuple(regions), pieces, regions))
+            shown = (*facts.of(procedure, CODE, code.iri), (code.iri, STATES, concept))
+            self.state(facts.claim, node, concept, PRESENT, _STATES, shown)
+            self.put(node, regions, _OPERATED)
+            self.operated.append((node, (shown,)))
+            if kinds := facts.tables.kinds[concept]:
+                self.parts.append(Part(kinds, tuple(regions), (shown,), regions))
 
-    def _combine(self) -> None:
+    def combine(self) -> None:
         """Conclude what findings in one region state together."""
-        for combination, kinds, whole in self.stated.tables.combinations:
+        facts = self.facts
+        for combination, kinds, whole in facts.tables.combinations:
             done = set()
             for chosen in product(*([part for part in self.parts if kind in part.kinds] for kind in kinds)):
                 for region in chosen[0].regions:
                     if region in done or not all(region in part.regions for part in chosen):
                         continue
                     done.add(region)
-                    node = f"{self.stated.claim}#{local_name(combination)}-{local_name(str(region))}"
+                    node = f"{facts.claim}#{local_name(combination)}-{local_name(str(region))}"
                     shown = joined(
                         piece
                         for part, kind in zip(chosen, kinds, strict=True)
                         for piece in (*part.premises, part.kinds[kind], part.where.get(region, ()))
                     )
-                    self._state(self.stated.claim, node, whole, PRESENT, _COMBINATION, (shown,))
-                    self.found.append(Conclusion(node, REGION, (region,), _COMBINATION, (shown,)))
-                    self._locate(node, (region,), (shown,))
+                    self.state(facts.claim, node, whole, PRESENT, _COMBINATION, shown)
+                    self.put(node, {region: shown}, _COMBINATION)
+                    self.locate(node, (region,), shown)
 
-    def _stated_by_role(self, line: str, performer: str) -> None:
+    def stated_by_role(self, line: str, performer: str) -> None:
         """Conclude what the role of the performer of a line denies."""
-        role = str(self.stated.iri(performer, ROLE))
-        for absence in self.stated.tables.absences[role]:
+        role = str(self.facts.iri(performer, ROLE))
+        for absence in self.facts.tables.absences[role]:
             concept = str(absence[2])
             node = f"{line}-denies-{local_name(concept)}"
             shown = ((line, PERFORMER, performer), (performer, ROLE, role), absence)
-            self._state(line, node, concept, ABSENT, _ROLE, (shown,))
+            self.state(line, node, concept, ABSENT, _ROLE, shown)
+
+
+# Why it follows
+
+
+def _recorded(facts: Facts, node: str) -> Premises:
+    """Return what states a listed fact."""
+    return facts.piece((node, CONCEPT, facts.index[node, CONCEPT][0]), (node, STATUS, facts.index[node, STATUS][0]))
+
+
+def _why_operated(facts: Facts, triple: Triple) -> Pieces | None:
+    given = facts.given(_OPERATED.rule, triple)
+    return given or ((facts.regions[triple[2]],) if triple[2] in facts.regions else None)
+
+
+def _why_in_operated(facts: Facts, triple: Triple) -> Pieces | None:
+    if triple[2] != OPERATED_REGION:
+        return None
+    return facts.given(_IN_OPERATED.rule, triple) or (_recorded(facts, str(triple[0])),)
+
+
+_OPERATED = By(rule("operatedRegion"), _why_operated)
+_IN_OPERATED = By(rule("inOperatedRegion"), _why_in_operated)
+_OF_CODE, _DENIES, _STATES, _COMBINATION, _ROLE = map(
+    giving, ("codeRegion", "codeDenies", "codeStates", "combination", "roleStates")
+)

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from kg.knowledge import Knowledge
-from kg.rules.derived import Pieces, Premises, rule
+from kg.rules.derived import Pieces, Premises
 from kg.terms import ANATOMY, COV, XSD, Known, Literal, Term, Triple, local_name
 
 AT_CORD = COV + "AtCord"
@@ -98,7 +98,7 @@ class Place:
     def __init__(self, iri: str, knowledge: Knowledge, codes: Mapping[str, Code]) -> None:
         self.iri = iri
         self.name = local_name(iri)
-        self.rule = rule("siteOfLevel" if iri in knowledge.level_iris else "siteOfCode")
+        self.is_level = iri in knowledge.level_iris
         self.wholes = knowledge.wholes(iri)
         self.region, self.steps = knowledge.main_region(iri)
         self.positions: Table[str | None, Position] = Table(lambda conus: Position(iri, conus, knowledge, codes))
@@ -116,7 +116,7 @@ class Position:
         self.rule = ""
         self.shown: Pieces = ()
         for value, name, pieces in _position(place, conus, knowledge):
-            self.values, self.rule, self.shown = (value,), rule(name), pieces
+            self.values, self.rule, self.shown = (value,), name, pieces
         self.encloses = {x: self._at_once(pieces) for x, pieces in _enclosed(place, self, knowledge).items()}
         self.monitored: Table[str, tuple[Term, ...]] = Table(
             lambda code: tuple(structure for structure in self.encloses if structure in codes[code].courses)
