@@ -33,14 +33,18 @@ def operation(facts: Facts) -> None:
 
 def _expose(facts: Facts, line: str, code: Code) -> None:
     """Conclude what a line monitors at each site, and whether that is settled."""
+    index, concluded = facts.index, facts.concluded  # written at once: of an exposure nothing is known before
     nodes = tuple([f"{line}-at-{site.place.name}" for site in facts.sites.values()])
     facts.conclude(line, EXPOSURE, nodes, _EXPOSURE)
     for node, site in zip(nodes, facts.sites.values(), strict=True):
-        facts.conclude(node, AT_SITE, (site.node,), _EXPOSURE)
+        key = node, AT_SITE
+        index[key], concluded[key] = (site.node,), _EXPOSED
         if site.position.values or CONUS not in code.courses:
-            facts.conclude(node, IS_SETTLED, _TRUE, _SETTLED)
+            key = node, IS_SETTLED
+            index[key], concluded[key] = _TRUE, _SETTLED
         if structures := site.position.monitored[code.iri]:
-            facts.conclude(node, AT_RISK, structures, _AT_RISK)
+            key = node, AT_RISK
+            index[key], concluded[key] = structures, _AT_RISK
 
 
 def _locate(facts: Facts) -> None:
@@ -105,6 +109,7 @@ _TRUE = (TRUE,)
 _SITES = {True: By(rule("siteOfLevel"), _why_level), False: By(rule("siteOfCode"), _why_region)}
 _POSITIONS = {name: By(rule(name), _why_position) for name in ("atCord", "belowCord", "atConus", "belowConus")}
 _EXPOSURE = By(rule("exposure"), _why_exposed)
-_SETTLED = By(rule("settled"), _why_settled)
-_AT_RISK = By(rule("atRisk"), _why_at_risk)
+_EXPOSED = (_EXPOSURE,)
+_SETTLED = (By(rule("settled"), _why_settled),)
+_AT_RISK = (By(rule("atRisk"), _why_at_risk),)
 _SURGICAL = giving("surgicalSite")
