@@ -344,14 +344,19 @@ class Knowledge:
                 found.setdefault(str(value), Known((*steps, (cls, predicate, value))))
         return found
 
-    def validity(self, code: str, day: date) -> tuple[str, tuple[Triple, ...]]:
-        """Return the validity of a code on a date of service, with the triples that bound it."""
-        start, end, first, last, status = self.remember(("validity", code), lambda: self._bounds(code))
-        if first is not None and day < first:
-            return "NotYetValidCode", ((code, COV + "billableFrom", start or ""),)
-        if last is not None and day >= last:
-            return "ExpiredCode", ((code, COV + "billableUntil", end or ""),) if end else ()
-        return status, ()
+    def periods(self, code: str) -> tuple[tuple[date | None, str, tuple[Triple, ...]], ...]:
+        """Return the validity of a code until each day on which it changes, with the triples that bound it.
+
+        The last holds without end.
+        """
+        start, end, first, last, status = self._bounds(code)
+        found: list[tuple[date | None, str, tuple[Triple, ...]]] = []
+        if first is not None:
+            found.append((first, "NotYetValidCode", ((code, COV + "billableFrom", start or ""),)))
+        found.append((last, status, ()))
+        if last is not None:
+            found.append((None, "ExpiredCode", ((code, COV + "billableUntil", end or ""),) if end else ()))
+        return tuple(found)
 
     def _bounds(self, code: str) -> tuple[Term | None, Term | None, date | None, date | None, str]:
         """Return from when until when a code may be reported, and what it is in between."""

@@ -1,196 +1,209 @@
 """What follows about codes and lines: validity on the date, bases of add-ons, repetitions, minutes and units."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from typing import NamedTuple
 
 from kg.literal import value_of
-from kg.rules.derived import CODE, Conclusion, Premises, Stated, follows
-from kg.terms import COV, XSD, Literal, Term
+from kg.rules.derived import Pieces, Premises, rule
+from kg.rules.facts import CODE, LEVEL, By, Facts, giving
+from kg.rules.tables import REGION, Code
+from kg.terms import COV, XSD, Literal, Term, Triple
 
+ADD_ON_TO = COV + "addOnTo"
+BASE_LINE = COV + "baseLine"
+CODE_VALIDITY = COV + "codeValidity"
+COMPRISES = COV + "comprises"
 DUPLICATE_OF = COV + "duplicateOf"
+EARNED_UNITS = COV + "earnedUnits"
+EXCESS_UNITS = COV + "excessUnits"
+EXCLUDED_BY = COV + "excludedBy"
+INTERVAL = COV + "interval"
+MISPLACED_AT = COV + "misplacedAt"
+MONITORED_MINUTES = COV + "monitoredMinutes"
+NOT_TOGETHER_WITH = COV + "notTogetherWith"
+NOT_WITH = COV + "notWith"
+OVERLAPS = COV + "overlaps"
+REPEATS = COV + "repeats"
+SERVICE_DATE = COV + "serviceDate"
+UNITS = COV + "units"
 UNKNOWN = COV + "unknownCode"
-CONTINUOUS = COV + "ContinuousMonitoring"
-Span = tuple[datetime, datetime, bool]  # start, end, and whether a time zone was given; in UTC where it was
+ByCode = dict[Code, list[str]]
 
 
-class Lines(Stated):
-    """The codes and lines of a claim."""
+class Span(NamedTuple):
+    """A monitored interval, in UTC where a time zone was given."""
 
-    def conclusions(self) -> Iterator[Conclusion]:
-        """Yield what the coding edits ask about."""
-        yield from self.validity()
-        yield from self.base_lines()
-        yield from self.duplicates()
-        yield from self.excluded_pairs()
-        yield from self.repeated_diagnoses()
-        yield from self.excluded_services()
-        yield from self.misplaced()
-        yield from self.minutes()
-        yield from self.overlaps()
+    start: datetime
+    end: datetime
+    is_zoned: bool
 
-    def validity(self) -> Iterator[Conclusion]:
-        dated = (self.claim, COV + "serviceDate", Literal(self.day.isoformat(), XSD + "date"))
-        for node in (*self.diagnoses, *self.lines):
-            code = self.iri(node, CODE)
-            if code:
-                status, shown = self.knowledge.validity(code, self.day)
-                premises: Premises = ((node, CODE, code), dated, *shown)
-                yield follows(node, COV + "codeValidity", COV + status, "codeValidity", premises)
 
-    def valid(self, code: str) -> bool:
-        """Say whether a code may be reported on the date of service."""
-        return self.knowledge.validity(code, self.day)[0] == "ValidCode"
+class Timed(NamedTuple):
+    """A line with its monitored intervals and the triples that state them."""
 
-    @cached_property
-    def by_code(self) -> dict[str, list[str]]:
-        """Return the lines of each code; the first of them is what the others repeat."""
-        found: dict[str, list[str]] = {}
-        for line in self.lines:
-            if code := self.code(line):
-                found.setdefault(code, []).append(line)
-        return found
+    line: str
+    code: Code | None
+    spans: list[Span]
+    premises: Premises
 
-    def base_lines(self) -> Iterator[Conclusion]:
-        """Yield the base lines of add-ons: of each code the first line, since the others repeat it."""
-        for code, lines in self.by_code.items():
-            for parent in map(str, self.knowledge.graph.objects(code, COV + "addOnTo")):
-                for base, (other, *_) in self.by_code.items():
-                    steps = self.knowledge.ancestors(base).get(parent)
-                    for line in lines if steps is not None else ():
-                        if line != other:
-                            shown = ((line, CODE, code), (code, COV + "addOnTo", parent), (other, CODE, base))
-                            yield follows(line, COV + "baseLine", other, "baseLine", shown, steps or ())
 
-    def duplicates(self) -> Iterator[Conclusion]:
-        """Yield lines that repeat the first of their code, or are contained in a comprehensive study of the claim."""
-        for code, (first, *others) in self.by_code.items():
-            for line in others:
-                yield follows(line, DUPLICATE_OF, first, "duplicate", ((line, CODE, code), (first, CODE, code)))
-            for whole in self.knowledge.graph.subjects(COV + "comprises", code):
-                if whole in self.by_code and self.valid(whole):
-                    other = self.by_code[whole][0]
-                    stated: Premises = ((other, CODE, whole), (whole, COV + "comprises", code))
-                    for line in (first, *others):
-                        yield follows(line, DUPLICATE_OF, other, "duplicate", ((line, CODE, code),), stated)
-        unknown: dict[Term, str] = {}
-        for line in self.lines:
-            if code_given := self.value(line, UNKNOWN):
-                first = unknown.setdefault(code_given, line)
-                if first != line:
-                    both: Premises = ((line, UNKNOWN, code_given), (first, UNKNOWN, code_given))
-                    yield follows(line, DUPLICATE_OF, first, "duplicate", both)
+def lines(facts: Facts) -> None:
+    """Conclude what the coding edits ask about."""
+    for node, code in facts.diagnoses:
+        facts.conclude(node, CODE_VALIDITY, code.period(facts.day).validity, _VALIDITY)
+    by_code: ByCode = {}  # the first of the lines of a code is what the others repeat
+    for line, known in facts.lines:
+        if known:
+            facts.conclude(line, CODE_VALIDITY, known.period(facts.day).validity, _VALIDITY)
+            by_code.setdefault(known, []).append(line)
+    for code in by_code:
+        if code.added_to:
+            _base_lines(facts, code, by_code)
+    for code in by_code:
+        if len(by_code[code]) > 1 or code.contained_in:
+            _duplicates(facts, code, by_code)
+    _unknown_duplicates(facts)
+    if len(facts.diagnoses) > 1:
+        _excluded_pairs(facts)
+        _repeated_diagnoses(facts)
+    _excluded_services(facts, by_code)
+    _misplaced(facts)
+    if timed := [
+        _timed(facts, line, code, shown) for line, code in facts.lines if (shown := facts.nodes(line, INTERVAL))
+    ]:
+        _minutes(facts, timed)
+        _overlaps(facts, timed)
 
-    def excluded_pairs(self) -> Iterator[Conclusion]:
-        codes = {diagnosis: str(self.iri(diagnosis, CODE)) for diagnosis in self.diagnoses}
-        for one, code in codes.items() if len(codes) > 1 else ():
-            excluded = self.knowledge.excluded_by(code)
-            for other, another in codes.items() if excluded else ():
-                hit = next((x for x in excluded if x in self.knowledge.ancestors(another)), None)
-                if hit is not None and other != one:
-                    premises = (
-                        (one, CODE, code),
-                        *excluded[hit],
-                        (other, CODE, another),
-                        *self.knowledge.ancestors(another)[hit],
-                    )
-                    yield follows(one, COV + "excludedBy", other, "excludedPair", premises)
 
-    def repeated_diagnoses(self) -> Iterator[Conclusion]:
-        """Yield diagnoses that repeat an earlier one."""
-        first: dict[str, str] = {}
-        for diagnosis in self.diagnoses:
-            code = str(self.code(diagnosis))
-            if code in first:
-                premises = ((diagnosis, CODE, code), (first[code], CODE, code))
-                yield follows(diagnosis, COV + "repeats", first[code], "repeatedDiagnosis", premises)
-            first.setdefault(code, diagnosis)
+def _base_lines(facts: Facts, code: Code, by_code: ByCode) -> None:
+    """Conclude the base lines of add-ons: of each code the first line, since the others repeat it."""
+    for parent in code.added_to:
+        bases = [lines[0] for base, lines in by_code.items() if parent in base.above]
+        for line in by_code[code]:
+            if others := tuple([base for base in bases if base != line]):
+                facts.conclude(line, BASE_LINE, others, _BASE)
 
-    def excluded_services(self) -> Iterator[Conclusion]:
-        """Yield lines and procedures whose codes are not reported together; procedures, unless at other levels."""
-        by_code: dict[str, list[str]] = {}
-        for procedure in self.procedures:
-            if code := self.code(procedure):
-                by_code.setdefault(code, []).append(procedure)
-        for nodes in (self.by_code, by_code):
-            for code, ones in nodes.items():
-                for another in map(str, self.knowledge.graph.objects(code, COV + "notWith")):
-                    for one in ones if another in nodes else ():
-                        other = next((x for x in nodes[another] if x != one and self.same_place(one, x)), None)
-                        if other:
-                            shown = ((one, CODE, code), (code, COV + "notWith", another), (other, CODE, another))
-                            yield follows(one, COV + "notTogetherWith", other, "notTogether", shown)
 
-    def same_place(self, one: str, other: str) -> bool:
-        """Say whether two procedures share a level, or one of them names none."""
-        here, there = (set(self.nodes(node, COV + "level")) for node in (one, other))
-        return not here or not there or bool(here & there)
+def _duplicates(facts: Facts, code: Code, by_code: ByCode) -> None:
+    """Conclude which lines repeat the first of their code, or are contained in a comprehensive study of the claim."""
+    first, *others = by_code[code]
+    for line in others:
+        facts.give(line, DUPLICATE_OF, first, _DUPLICATE, ((line, CODE, code.iri), (first, CODE, code.iri)))
+    for iri in code.contained_in:
+        whole = facts.tables.codes[iri]
+        if whole in by_code and whole.is_valid(facts.day):
+            other = by_code[whole][0]
+            stated = ((other, CODE, iri), (iri, COMPRISES, code.iri))
+            for line in by_code[code]:
+                facts.give(line, DUPLICATE_OF, other, _DUPLICATE, ((line, CODE, code.iri),), stated)
 
-    def misplaced(self) -> Iterator[Conclusion]:
-        """Yield procedures with a level outside the region that their code names."""
-        for procedure in self.procedures:
-            code = self.code(procedure)
-            region = self.knowledge.graph.iri(code, COV + "region") if code else None
-            for level in self.nodes(procedure, COV + "level") if region else ():
-                if region not in self.knowledge.wholes(str(level)):
-                    premises = (
-                        (procedure, CODE, str(code)),
-                        (str(code), COV + "region", str(region)),
-                        (procedure, COV + "level", level),
-                    )
-                    yield follows(procedure, COV + "misplacedAt", level, "misplaced", premises)
 
-    def spans(self, line: str) -> tuple[list[Span], Premises]:
-        """Return the monitored intervals of a line, with the triples that state them."""
-        spans: list[Span] = []
-        premises: Premises = ()
-        for interval in map(str, self.nodes(line, COV + "interval")):
-            start, end = (self.value(interval, COV + name) for name in ("start", "end"))
-            a, b = (value_of(term) if isinstance(term, Literal) else None for term in (start, end))
-            if isinstance(a, datetime) and isinstance(b, datetime) and start and end:
-                spans.append((_plain(a), _plain(b), a.tzinfo is not None))
-                premises += ((line, COV + "interval", interval), (interval, COV + "start", start))
-                premises += ((interval, COV + "end", end),)
-        return spans, premises
+def _unknown_duplicates(facts: Facts) -> None:
+    """Conclude which lines repeat a code that the ontology does not hold."""
+    found: dict[Term, str] = {}
+    for line, code in facts.lines:
+        if code is None and (given := facts.value(line, UNKNOWN)):
+            first = found.setdefault(given, line)
+            if first != line:
+                facts.give(line, DUPLICATE_OF, first, _DUPLICATE, ((line, UNKNOWN, given), (first, UNKNOWN, given)))
 
-    def minutes(self) -> Iterator[Conclusion]:
-        """Yield the monitored minutes of lines, the units that they earn, and the units billed beyond these."""
-        for line in self.lines:
-            spans, premises = self.spans(line)
-            if not spans:
-                continue
-            minutes = minutes_of(spans)
-            yield follows(line, COV + "monitoredMinutes", _number(minutes), "monitoredMinutes", premises)
-            code = self.code(line)
-            unit, least = (self.knowledge.number(code, COV + name) for name in ("unitMinutes", "remainderMinutes"))
-            if code is None or unit is None or least is None:
-                continue
-            timed = tuple(
-                (code, COV + name, value)
-                for name in ("unitMinutes", "remainderMinutes")
-                for value in self.knowledge.graph.objects(code, COV + name)
+
+def _excluded_pairs(facts: Facts) -> None:
+    """Conclude which diagnoses exclude another."""
+    for one, code in facts.diagnoses:
+        for other, another in facts.diagnoses if code.excludes else ():
+            hit = next((x for x in code.excludes if x in another.above), None)
+            if hit is not None and other != one:
+                steps = ((one, CODE, code.iri), *code.excludes[hit])
+                shown = (*steps, (other, CODE, another.iri), *another.above[hit])
+                facts.give(one, EXCLUDED_BY, other, _EXCLUDED, shown)
+
+
+def _repeated_diagnoses(facts: Facts) -> None:
+    """Conclude which diagnoses repeat an earlier one."""
+    found: dict[Code, str] = {}
+    for diagnosis, code in facts.diagnoses:
+        first = found.setdefault(code, diagnosis)
+        if first != diagnosis:
+            facts.give(diagnosis, REPEATS, first, _REPEATED, ((diagnosis, CODE, code.iri), (first, CODE, code.iri)))
+
+
+def _excluded_services(facts: Facts, lines: ByCode) -> None:
+    """Conclude which lines and procedures are not reported together; procedures, unless at other levels."""
+    procedures: ByCode = {}
+    for procedure, code, _ in facts.procedures:
+        if code:
+            procedures.setdefault(code, []).append(procedure)
+    for nodes in (lines, procedures):
+        for code, ones in nodes.items():
+            for iri in code.not_with:
+                for one in ones:
+                    others = nodes.get(facts.tables.codes[iri], ())
+                    other = next((x for x in others if x != one and _share_place(facts, one, x)), None)
+                    if other:
+                        shown = ((one, CODE, code.iri), (code.iri, NOT_WITH, iri), (other, CODE, iri))
+                        facts.give(one, NOT_TOGETHER_WITH, other, _TOGETHER, shown)
+
+
+def _share_place(facts: Facts, one: str, other: str) -> bool:
+    """Say whether two procedures share a level, or one of them names none."""
+    here, there = (set(facts.nodes(node, LEVEL)) for node in (one, other))
+    return not here or not there or bool(here & there)
+
+
+def _misplaced(facts: Facts) -> None:
+    """Conclude which procedures have a level outside the region that their code names."""
+    for procedure, code, levels in facts.procedures:
+        if code and code.region:
+            for level in levels:
+                if code.region not in facts.tables.places[level].wholes:
+                    coded = ((procedure, CODE, code.iri), (code.iri, REGION, code.region))
+                    facts.give(procedure, MISPLACED_AT, level, _MISPLACED, (*coded, (procedure, LEVEL, level)))
+
+
+def _timed(facts: Facts, line: str, code: Code | None, intervals: tuple[str, ...]) -> Timed:
+    """Return a line with its monitored intervals."""
+    spans: list[Span] = []
+    premises: Premises = ()
+    for interval in intervals:
+        start, end = (facts.value(interval, COV + name) for name in ("start", "end"))
+        a, b = (value_of(term) if isinstance(term, Literal) else None for term in (start, end))
+        if isinstance(a, datetime) and isinstance(b, datetime) and start and end:
+            spans.append(Span(_plain(a), _plain(b), a.tzinfo is not None))
+            premises += ((line, INTERVAL, interval), (interval, COV + "start", start))
+            premises += ((interval, COV + "end", end),)
+    return Timed(line, code, spans, premises)
+
+
+def _minutes(facts: Facts, timed: list[Timed]) -> None:
+    """Conclude the monitored minutes of lines, the units that they earn, and the units billed beyond these."""
+    for line, code, spans, premises in timed:
+        minutes = minutes_of(spans)
+        facts.give(line, MONITORED_MINUTES, _number(minutes), _MINUTES, premises)
+        if code is None or code.unit_minutes is None or code.remainder_minutes is None:
+            continue
+        earned = (minutes + code.unit_minutes - code.remainder_minutes) // code.unit_minutes
+        shown = (*premises, (line, CODE, code.iri), *code.timed)
+        facts.give(line, EARNED_UNITS, _number(earned), _UNITS, shown)
+        billed = facts.value(line, UNITS)
+        excess = (int(billed.value) if isinstance(billed, Literal) else 1) - earned
+        if excess > 0:
+            facts.give(
+                line, EXCESS_UNITS, _number(excess), _UNITS, (*shown, (line, UNITS, billed)) if billed else shown
             )
-            earned = (minutes + unit - least) // unit
-            premises = (*premises, (line, CODE, code), *timed)
-            yield follows(line, COV + "earnedUnits", _number(earned), "earnedUnits", premises)
-            billed = self.value(line, COV + "units")
-            excess = (int(billed.value) if isinstance(billed, Literal) else 1) - earned
-            if excess > 0:
-                shown: Premises = ((line, COV + "units", billed),) if billed else ()
-                yield follows(line, COV + "excessUnits", _number(excess), "earnedUnits", (*premises, *shown))
 
-    def overlaps(self) -> Iterator[Conclusion]:
-        """Yield continuous lines that report minutes which an earlier continuous line reports as well."""
-        earlier: list[tuple[str, list[Span], Premises]] = []
-        for line in self.lines:
-            code = self.code(line)
-            if code is None or CONTINUOUS not in self.knowledge.ancestors(code):
-                continue
-            spans, premises = self.spans(line)
-            for other, others, shown in earlier:
-                if any(a < d and c < b and zoned == also for a, b, zoned in spans for c, d, also in others):
-                    yield follows(line, COV + "overlaps", other, "overlap", (*premises, *shown))
-            earlier.append((line, spans, premises))
+
+def _overlaps(facts: Facts, timed: list[Timed]) -> None:
+    """Conclude which continuous lines report minutes that an earlier continuous line reports as well."""
+    continuous = [one for one in timed if one.code and one.code.is_continuous]
+    for i, here in enumerate(continuous):
+        for there in continuous[:i]:
+            if any(_overlap(one, other) for one in here.spans for other in there.spans):
+                facts.give(here.line, OVERLAPS, there.line, _OVERLAP, (*here.premises, *there.premises))
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end and one.is_zoned == other.is_zoned
 
 
 def _plain(instant: datetime) -> datetime:
@@ -209,3 +222,41 @@ def minutes_of(spans: list[Span]) -> int:
         covered += max(end - max(start, reached), timedelta())
         reached = max(reached, end)
     return covered // timedelta(minutes=1)
+
+
+# Why it follows
+
+
+def _why_valid(facts: Facts, triple: Triple) -> Pieces:
+    node = str(triple[0])
+    dated = (facts.claim, SERVICE_DATE, facts.index[facts.claim, SERVICE_DATE][0])
+    code = facts.code(node)
+    return (facts.piece(*facts.coded(node), dated, *(code.period(facts.day).shown if code else ())),)
+
+
+def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
+    line, base = str(triple[0]), str(triple[2])
+    code, other = facts.code(line), facts.code(base)
+    if code and other:
+        for parent in code.added_to:
+            if parent in other.above:
+                shown = (*facts.coded(line), (code.iri, ADD_ON_TO, parent), *facts.coded(base))
+                return facts.piece(*shown), other.above[parent]
+    return None
+
+
+_VALIDITY = By(rule("codeValidity"), _why_valid)
+_BASE = By(rule("baseLine"), _why_base)
+_DUPLICATE, _EXCLUDED, _REPEATED, _TOGETHER, _MISPLACED, _MINUTES, _UNITS, _OVERLAP = map(
+    giving,
+    (
+        "duplicate",
+        "excludedPair",
+        "repeatedDiagnosis",
+        "notTogether",
+        "misplaced",
+        "monitoredMinutes",
+        "earnedUnits",
+        "overlap",
+    ),
+)

@@ -1,160 +1,207 @@
 """What is known of the patient: where findings are, what codes and roles state, what facts state together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import NamedTuple
 
-from kg.knowledge import Knowledge
-from kg.load import Claim
-from kg.rules.derived import CODE, Conclusion, Pieces, Premises, Stated, follows, given, joined, rule
-from kg.rules.operation import REGION, Operation
-from kg.terms import COV, TYPE, XSD, Literal, local_name
+from kg.rules.derived import Pieces, Premises, joined, rule
+from kg.rules.facts import CODE, By, Facts
+from kg.rules.tables import REGION, TRUE, Code
+from kg.terms import COV, TYPE, Term, Triple, local_name
 
 PRESENT = COV + "Present"
 ABSENT = COV + "Absent"
 OPERATED_REGION = COV + "OperatedRegion"
+TAKES_OPERATED_REGION = COV + "takesOperatedRegion"
 FINDING = COV + "finding"
 CONCEPT = COV + "concept"
 STATUS = COV + "status"
-_TRUE = Literal("true", XSD + "boolean")
-_IN_OPERATED_REGION = rule("inOperatedRegion")
+STATES = COV + "states"
+PERFORMER = COV + "performer"
+ROLE = COV + "role"
+
+Regions = Mapping[Term, Premises]  # each with what shows that something is there
 
 
-class Finding(NamedTuple):
-    """A finding with its concept (a condition, or the class of a code), regions, and what shows it."""
+class Part(NamedTuple):
+    """A present finding of which a combination may be made: what it is, its regions, and what shows both."""
 
-    node: str
-    concept: str
-    status: str
-    regions: tuple[str, ...]
+    kinds: Mapping[Term, Premises]
+    regions: tuple[Term, ...]
     premises: Pieces
-    follows: bool = False  # it is where the operation was, wherever that is
-    where: Mapping[str, Premises] = {}  # what else shows that it is in a region
+    where: Regions
 
 
-class Patient(Stated):
-    """The findings of a claim."""
+def patient(facts: Facts) -> None:
+    """Conclude the regions of findings and the findings that codes, roles and other findings state."""
+    found = _Findings(facts)
+    for node in facts.nodes(facts.claim, FINDING):
+        if concept := facts.iri(node, CONCEPT):
+            found.recorded(node, concept)
+        elif code := facts.code(node):
+            found.coded(node, code)
+    for procedure, known, levels in facts.procedures:
+        if known and known.states:
+            found.stated_by_procedure(procedure, known, levels)
+    if found.parts:
+        found.combine()
+    for node in found.unlocated:
+        facts.conclude(node, REGION, (OPERATED_REGION,), _IN_OPERATED)
+    for line, _ in facts.lines:
+        if performer := facts.iri(line, PERFORMER):
+            found.stated_by_role(line, performer)
 
-    def __init__(self, claim: Claim, knowledge: Knowledge, operation: Operation) -> None:
-        super().__init__(claim, knowledge)
-        self.where = operation
-        self.operated_regions = operation.operated_regions
 
-    def conclusions(self) -> Iterator[Conclusion]:
-        """Yield the regions of findings and the findings that codes, roles and other findings state."""
-        findings: list[Finding] = []
-        for node in self.nodes(self.claim, FINDING):
-            concept = self.iri(node, CONCEPT)
-            if concept:
-                yield from self._recorded(node, concept, findings)
-            else:
-                yield from self._coded(node, findings)
-        yield from self._stated_by_procedures(findings)
-        yield from self._combined(findings)
-        yield from self._in_operated_region(findings)
-        yield from self._stated_by_roles()
+class _Findings:
+    """The findings of a claim, as they are found."""
 
-    def _recorded(self, node: str, concept: str, findings: list[Finding]) -> Iterator[Conclusion]:
-        status = str(self.iri(node, STATUS))
-        shown = ((node, CONCEPT, concept), (node, STATUS, status))
-        region = self.iri(node, REGION)
-        if region:
-            main, steps = self.knowledge.main_region(region)
-            where = (main,) if status == PRESENT or main == region else ()
-            findings.append(Finding(node, concept, status, where, (shown, ((node, REGION, region),), steps)))
-            return
-        yield from self._regions(node, self.operated_regions, "operatedRegion")
-        regions = self.operated_regions
-        findings.append(Finding(node, concept, status, tuple(regions), (shown,), True, regions))
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.everywhere = tuple(facts.regions)
+        self.and_operated = (*self.everywhere, OPERATED_REGION)
+        self.parts: list[Part] = []
+        self.unlocated: list[str] = []  # where the operation was, though no region follows for them
 
-    def _regions(self, node: str, regions: Mapping[str, Premises], name: str) -> Iterator[Conclusion]:
-        if regions:
-            yield Conclusion(node, REGION, tuple(regions), rule(name), lambda region: (regions[str(region)],))
-
-    def _coded(self, node: str, findings: list[Finding]) -> Iterator[Conclusion]:
-        code = str(self.iri(node, CODE))
-        typed: Premises = ((node, TYPE, code),)
-        region = self.knowledge.graph.iri(code, REGION)
-        silent = (code, COV + "takesOperatedRegion", _TRUE)
-        follows = not region and silent in self.knowledge.graph
-        if region:
-            main, steps = self.knowledge.main_region(region)
-            where = {region: (*typed, (code, REGION, region))}
-            located: tuple[str, ...] = (main,)
-            shown, name = (*where[region], *steps), "codeRegion"
+    def recorded(self, node: str, concept: str) -> None:
+        """Conclude where a listed fact is; without a region, it concerns the operated one (decision rule 3)."""
+        facts, regions = self.facts, self.everywhere
+        where: Regions = facts.regions
+        further: Pieces = ()
+        if region := facts.iri(node, REGION):
+            place = facts.tables.places[region]
+            whole = place.region == region or facts.iri(node, STATUS) == PRESENT  # of an absence, of all of a region
+            regions, where, further = (place.region,) if whole else (), {}, (((node, REGION, region),), place.steps)
+            self.locate(node, _OPERATED, {}, self.operated(regions, _recorded(facts, node), *further))
+        elif regions:
+            facts.conclude(node, REGION, self.and_operated, _OPERATED, _IN_OPERATED)
         else:
-            where = {place: (*typed, silent, *why) for place, why in self.operated_regions.items() if follows}
-            located, shown, name = tuple(where), ((*typed, silent) if follows else typed), "operatedRegion"
-        yield from self._regions(node, where, name)
-        beyond = where if follows else {}
-        findings.append(Finding(node, code, PRESENT, located, (shown,), follows, beyond))
-        for concept, steps in self.knowledge.denied_by(code).items():
+            self.unlocated.append(node)
+        if (kinds := facts.tables.kinds[concept]) and facts.iri(node, STATUS) == PRESENT:
+            self.parts.append(Part(kinds, regions, (_recorded(facts, node), *further), where))
+
+    def coded(self, node: str, code: Code) -> None:
+        """Conclude where a diagnosis is, and what its code denies there."""
+        facts = self.facts
+        typed: Premises = ((node, TYPE, code.iri),)
+        shown, by = typed, _OPERATED
+        where: dict[Term, Premises] = {}
+        regions: tuple[Term, ...] = ()
+        if code.region:
+            place = facts.tables.places[code.region]
+            where[code.region] = (*typed, (code.iri, REGION, code.region))
+            regions, by, shown = (place.region,), _OF_CODE, (*where[code.region], *place.steps)
+        elif code.takes_operated_region:
+            shown = (*typed, (code.iri, TAKES_OPERATED_REGION, TRUE))
+            where.update((region, (*shown, *premises)) for region, premises in facts.regions.items())
+            regions = self.everywhere
+        follows = code.takes_operated_region and not code.region
+        self.locate(node, by, where, (shown,) if follows else self.operated(regions, shown))
+        if kinds := facts.tables.kinds[code.iri]:
+            self.parts.append(Part(kinds, regions, (shown,), where if follows else {}))
+        for concept, steps in code.denies.items():
             denial = f"{node}-denies-{local_name(concept)}"
-            yield from self._stated(self.claim, denial, concept, ABSENT, "codeDenies", typed, steps)
-            yield from self._regions(denial, where, name)
-            whole = tuple(place for place in where if place in located)
-            findings.append(Finding(denial, concept, ABSENT, whole, (shown, steps), follows))
+            self.state(facts.claim, denial, concept, ABSENT, _DENIES, typed, steps)
+            whole = [region for region in where if region in regions]
+            self.locate(denial, by, where, (shown, steps) if follows else self.operated(whole, shown, steps))
 
-    def _stated(
-        self, of: str, node: str, concept: str, status: str, name: str, *premises: Premises
-    ) -> Iterator[Conclusion]:
-        yield follows(of, FINDING, node, name, *premises)
-        yield follows(node, CONCEPT, concept, name, *premises)
-        yield follows(node, STATUS, status, name, *premises)
+    def stated_by_procedure(self, procedure: str, code: Code, levels: tuple[str, ...]) -> None:
+        """Conclude what the code of a procedure states where that was done."""
+        facts = self.facts
+        regions = facts.regions_of(procedure, code, levels)
+        for concept in code.states:
+            node = f"{procedure}-{local_name(concept)}"
+            shown = (*facts.of(procedure, CODE, code.iri), (code.iri, STATES, concept))
+            self.state(facts.claim, node, concept, PRESENT, _STATES, shown)
+            self.locate(node, _OPERATED, regions, (shown,))
+            if kinds := facts.tables.kinds[concept]:
+                self.parts.append(Part(kinds, tuple(regions), (shown,), regions))
 
-    def _stated_by_procedures(self, findings: list[Finding]) -> Iterator[Conclusion]:
-        for procedure in self.procedures:
-            code = self.code(procedure)
-            for concept in self.knowledge.graph.objects(code, COV + "states") if code else ():
-                node = f"{procedure}-{local_name(str(concept))}"
-                premises = (*self.where.of(procedure, CODE, str(code)), (str(code), COV + "states", concept))
-                regions = self.where.procedure_regions(procedure)
-                yield from self._stated(self.claim, node, str(concept), PRESENT, "codeStates", premises)
-                yield from self._regions(node, regions, "operatedRegion")
-                findings.append(Finding(node, str(concept), PRESENT, tuple(regions), (premises,), True, regions))
-
-    def _combined(self, findings: list[Finding]) -> Iterator[Conclusion]:
-        stated: list[Finding] = []
-        for combination, parts, whole in self.knowledge.combinations:
-            found = [
-                [f for f in findings if f.status == PRESENT and part in self.knowledge.ancestors(f.concept)]
-                for part in parts
-            ]
+    def combine(self) -> None:
+        """Conclude what findings in one region state together."""
+        facts = self.facts
+        for combination, kinds, whole in facts.tables.combinations:
             done = set()
-            for chosen in product(*found):
+            for chosen in product(*([part for part in self.parts if kind in part.kinds] for kind in kinds)):
                 for region in chosen[0].regions:
-                    if region in done or not all(region in finding.regions for finding in chosen):
+                    if region in done or not all(region in part.regions for part in chosen):
                         continue
                     done.add(region)
-                    node = f"{self.claim}#{local_name(combination)}-{local_name(region)}"
-                    premises = joined(
+                    node = f"{facts.claim}#{local_name(combination)}-{local_name(str(region))}"
+                    shown = joined(
                         piece
-                        for f, part in zip(chosen, parts, strict=True)
-                        for piece in (*f.premises, self.knowledge.ancestors(f.concept)[part], f.where.get(region, ()))
+                        for part, kind in zip(chosen, kinds, strict=True)
+                        for piece in (*part.premises, part.kinds[kind], part.where.get(region, ()))
                     )
-                    stated.append(Finding(node, whole, PRESENT, (region,), (premises,)))
-                    yield from self._stated(self.claim, node, whole, PRESENT, "combination", premises)
-                    yield follows(node, REGION, region, "combination", premises)
-        findings += stated
+                    self.state(facts.claim, node, whole, PRESENT, _COMBINATION, shown)
+                    self.locate(node, _COMBINED_REGION, {region: shown}, self.operated((region,), shown))
 
-    def _in_operated_region(self, findings: list[Finding]) -> Iterator[Conclusion]:
-        """Locate findings where the operation was; an absence only if it is that of a whole main region."""
-        for finding in findings:
-            region = next((region for region in finding.regions if region in self.operated_regions), None)
-            if finding.follows or region:
-                shown = () if finding.follows or region is None else self.operated_regions[region]
-                pieces = (*finding.premises, shown)
-                yield Conclusion(finding.node, REGION, (OPERATED_REGION,), _IN_OPERATED_REGION, given(*pieces))
+    def stated_by_role(self, line: str, performer: str) -> None:
+        """Conclude what the role of the performer of a line denies."""
+        role = str(self.facts.iri(performer, ROLE))
+        for absence in self.facts.tables.absences[role]:
+            concept = str(absence[2])
+            shown = ((line, PERFORMER, performer), (performer, ROLE, role), absence)
+            self.state(line, f"{line}-denies-{local_name(concept)}", concept, ABSENT, _ROLE, shown)
 
-    def _stated_by_roles(self) -> Iterator[Conclusion]:
-        for line in self.lines:
-            performer = self.iri(line, COV + "performer")
-            role = self.iri(performer, COV + "role") if performer else None
-            for concept in self.knowledge.graph.objects(role, COV + "statesAbsenceOf") if role else ():
-                node = f"{line}-denies-{local_name(str(concept))}"
-                premises = (
-                    (line, COV + "performer", str(performer)),
-                    (str(performer), COV + "role", str(role)),
-                    (str(role), COV + "statesAbsenceOf", concept),
-                )
-                yield from self._stated(line, node, str(concept), ABSENT, "roleStates", premises)
+    def state(self, of: str, node: str, concept: str, status: str, by: By, *pieces: Premises) -> None:
+        """Conclude a finding."""
+        facts = self.facts
+        facts.stated[node] = by.rule, pieces
+        facts.conclude(of, FINDING, (node,), by)
+        facts.conclude(node, CONCEPT, (concept,), by)
+        facts.conclude(node, STATUS, (status,), by)
+
+    def operated(self, regions: Iterable[Term], *pieces: Premises) -> Pieces:
+        """Return what shows that a finding in some regions is where the operation was; nothing if it is not."""
+        region = next((region for region in regions if region in self.facts.regions), None)
+        return () if region is None else (*pieces, self.facts.regions[region])
+
+    def locate(self, node: str, by: By, where: Regions, operated: Pieces) -> None:
+        """Conclude the regions of a finding, with the operated one if it is there."""
+        facts = self.facts
+        facts.located[node] = where, operated
+        if not operated:
+            if where:
+                facts.conclude(node, REGION, tuple(where), by)
+        elif where:
+            facts.conclude(node, REGION, (*where, OPERATED_REGION), by, _IN_OPERATED)
+        else:
+            self.unlocated.append(node)
+
+
+# Why it follows
+
+
+def _recorded(facts: Facts, node: str) -> Premises:
+    """Return what states a listed fact."""
+    return facts.piece((node, CONCEPT, facts.index[node, CONCEPT][0]), (node, STATUS, facts.index[node, STATUS][0]))
+
+
+def _why_region(facts: Facts, triple: Triple) -> Pieces | None:
+    node, _, region = triple
+    where = facts.located[node][0] if node in facts.located else facts.regions
+    return (where[region],) if region in where else None
+
+
+def _why_in_operated(facts: Facts, triple: Triple) -> Pieces | None:
+    node, _, region = triple
+    if region != OPERATED_REGION:
+        return None
+    return facts.located[node][1] if node in facts.located else (_recorded(facts, str(node)),)
+
+
+def _stating(name: str) -> By:
+    by = rule(name)
+
+    def why(facts: Facts, triple: Triple) -> Pieces | None:
+        stated = facts.stated.get(triple[2] if triple[1] == FINDING else triple[0])
+        return stated[1] if stated and stated[0] == by else None
+
+    return By(by, why)
+
+
+_OPERATED, _OF_CODE, _COMBINED_REGION = (
+    By(rule(name), _why_region) for name in ("operatedRegion", "codeRegion", "combination")
+)
+_IN_OPERATED = By(rule("inOperatedRegion"), _why_in_operated)
+_DENIES, _STATES, _COMBINATION, _ROLE = map(_stating, ("codeDenies", "codeStates", "combination", "roleStates"))

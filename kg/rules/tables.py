@@ -1,0 +1,201 @@
+"""What the rules ask of the knowledge, found once for each code, each place and each level where a cord may end."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from itertools import chain
+from typing import NamedTuple, TypeVar
+
+from kg.knowledge import Knowledge
+from kg.rules.derived import Pieces, Premises
+from kg.terms import ANATOMY, COV, XSD, Known, Literal, Term, Triple, local_name
+
+AT_CORD = COV + "AtCord"
+BELOW_CORD = COV + "BelowCord"
+CONTINUOUS = COV + "ContinuousMonitoring"
+REGION = COV + "region"
+CORD = ANATOMY + "SpinalCord"
+CONUS = ANATOMY + "ConusMedullaris"
+CAUDA_EQUINA = ANATOMY + "CaudaEquina"
+TRUE = Literal("true", XSD + "boolean")
+Reached = Mapping[Term, Premises]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Table(dict[_K, _V]):
+    """What is found once for each key, and looked up from then on; the keys are terms of the knowledge."""
+
+    def __init__(self, find: Callable[[_K], _V]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: _K) -> _V:
+        found = self[key] = self._find(key)
+        return found
+
+
+class Period(NamedTuple):
+    """What the validity of a code is until a day, and what bounds it."""
+
+    until: date
+    validity: tuple[Term]
+    shown: Premises
+
+
+class Code:
+    """What the ontology and the releases say of a code."""
+
+    def __init__(self, iri: str, knowledge: Knowledge) -> None:
+        graph = knowledge.graph
+        self.iri = iri
+        self.above = knowledge.ancestors(iri)
+        self.periods = tuple(
+            Period(until or date.max, (COV + status,), shown) for until, status, shown in knowledge.periods(iri)
+        )
+        self.region = graph.iri(iri, REGION)
+        self.takes_operated_region = (iri, COV + "takesOperatedRegion", TRUE) in graph
+        self.states = _objects(knowledge, iri, "states")
+        self.denies = knowledge.denied_by(iri)
+        self.excludes = knowledge.excluded_by(iri)
+        self.surgical_sites = knowledge.surgical_sites(iri)
+        self.courses = knowledge.courses(iri)
+        self.added_to = _objects(knowledge, iri, "addOnTo")
+        self.not_with = _objects(knowledge, iri, "notWith")
+        self.contained_in = tuple(str(whole) for whole in graph.subjects(COV + "comprises", iri))
+        self.is_continuous = CONTINUOUS in self.above
+        self.unit_minutes, self.remainder_minutes = (
+            knowledge.number(iri, COV + name) for name in ("unitMinutes", "remainderMinutes")
+        )
+        self.timed: Premises = tuple(
+            (iri, COV + name, value)
+            for name in ("unitMinutes", "remainderMinutes")
+            for value in graph.objects(iri, COV + name)
+        )
+
+    def period(self, day: date) -> Period:
+        """Return what the code is on a day."""
+        for period in self.periods:
+            if day < period.until:
+                return period
+        return self.periods[-1]
+
+    def is_valid(self, day: date) -> bool:
+        """Say whether the code may be reported on a day."""
+        return self.period(day).validity == VALID
+
+
+VALID = (COV + "ValidCode",)
+
+
+def _objects(knowledge: Knowledge, code: str, name: str) -> tuple[str, ...]:
+    return tuple(str(value) for value in knowledge.graph.objects(code, COV + name))
+
+
+class Place:
+    """A level or region of the spine, and how it lies to the cord by where that ends."""
+
+    def __init__(self, iri: str, knowledge: Knowledge, codes: Mapping[str, Code]) -> None:
+        self.iri = iri
+        self.name = local_name(iri)
+        self.is_level = iri in knowledge.level_iris
+        self.wholes = knowledge.wholes(iri)
+        self.region, self.steps = knowledge.main_region(iri)
+        self.positions: Table[str | None, Position] = Table(lambda conus: Position(iri, conus, knowledge, codes))
+
+
+class Position:
+    """How a place lies to the end of the cord: by which rule, what shows it, and what is monitored there.
+
+    The cord ends where imaging shows it, else between the earliest and the latest level where cords do.
+    """
+
+    def __init__(self, place: str, conus: str | None, knowledge: Knowledge, codes: Mapping[str, Code]) -> None:
+        self.conus = conus
+        self.values: tuple[str, ...] = ()  # none where the place may lie on either side
+        self.rule = ""
+        self.shown: Pieces = ()
+        for value, name, pieces in _position(place, conus, knowledge):
+            self.values, self.rule, self.shown = (value,), name, pieces
+        self.encloses = {x: self._at_once(pieces) for x, pieces in _enclosed(place, self, knowledge).items()}
+        self.monitored: Table[str, tuple[Term, ...]] = Table(
+            lambda code: tuple(structure for structure in self.encloses if structure in codes[code].courses)
+        )
+
+    def _at_once(self, pieces: Pieces) -> Pieces:
+        """Return steps through the ontology as one, unless what the claim states stands between them."""
+        return pieces if self.conus or len(pieces) == 1 else (Known(chain.from_iterable(pieces)),)
+
+    def premises(self, documented: Premises) -> Pieces:
+        """Return what shows the position, with the conus that is documented, if it is."""
+        return _with(self.shown, documented)
+
+    def enclosing(self, structure: Term, documented: Premises) -> Pieces:
+        """Return what shows that the canal holds a structure there."""
+        pieces = self.encloses[structure]
+        return pieces if len(pieces) == 1 else _with(pieces, documented)
+
+
+def _with(pieces: Pieces, documented: Premises) -> Pieces:
+    """Put the conus that is documented between the walk to it and what follows from it."""
+    return (*pieces[:-1], documented, pieces[-1]) if documented and pieces else pieces
+
+
+def _position(place: str, conus: str | None, know: Knowledge) -> Iterator[tuple[str, str, Pieces]]:
+    """Yield how a place lies to the cord, if that is known: the walk to the bound, and why the bound is there."""
+    first, last = know.extent(place)
+    if conus:
+        bound = know.interspace_at_or_under(conus)
+        why = know.walk(bound, conus)
+        below, beside = (bound, why, "belowConus"), (bound, why, "atConus")
+    else:
+        below, beside = (
+            (bound, ((CORD, ANATOMY + name, bound),), by)
+            for name, by in (("endsAtLatest", "belowCord"), ("endsAtEarliest", "atCord"))
+            for bound in [str(know.graph.iri(CORD, ANATOMY + name))]
+        )
+    if know.rank(first) > know.rank(below[0]):
+        (bound, why, name), value, end, walk = below, BELOW_CORD, first, know.walk(first, below[0])
+    elif know.rank(last) <= know.rank(beside[0]):
+        (bound, why, name), value, end, walk = beside, AT_CORD, last, know.walk(beside[0], last)
+    else:
+        return
+    extent = know.wholes(end)[place] if end != place else ()
+    yield value, name, (Known((*extent, *walk)), Known(why))
+
+
+def _enclosed(place: str, position: Position, knowledge: Knowledge) -> dict[Term, Pieces]:
+    """Return what the canal holds at a place; what it holds of the cord depends on where the cord ends."""
+    enclosed = knowledge.enclosed(place)
+    roots: dict[Term, Pieces] = {x: (why,) for x, why in enclosed.items() if not knowledge.is_cord(x)}
+    if not position.values:
+        return roots
+    if position.values == (BELOW_CORD,):
+        return roots if CAUDA_EQUINA in roots else {**roots, CAUDA_EQUINA: position.shown}
+    if len(roots) == len(enclosed):
+        return {**roots, CONUS: position.shown}
+    return {x: roots.get(x, (why, *position.shown)) for x, why in enclosed.items()}
+
+
+class Tables:
+    """What the rules look up: what is said of codes and of places, and which facts together state another."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.codes: Table[str, Code] = Table(lambda code: Code(code, knowledge))
+        self.places: Table[str, Place] = Table(lambda place: Place(place, knowledge, self.codes))
+        self.combinations = knowledge.combinations
+        parts = {part for _, combined, _ in self.combinations for part in combined}
+        self.kinds: Table[str, Reached] = Table(  # those of which combinations are made that a concept is at or below
+            lambda concept: {part: steps for part, steps in knowledge.ancestors(concept).items() if part in parts}
+        )
+        self.absences: Table[str, tuple[Triple, ...]] = Table(
+            lambda role: tuple((role, ABSENCE, x) for x in knowledge.graph.objects(role, ABSENCE))
+        )
+
+
+ABSENCE = COV + "statesAbsenceOf"
+
+
+def tables_of(knowledge: Knowledge) -> Tables:
+    """Return the tables of the knowledge."""
+    return knowledge.remember(("tables of the rules",), lambda: Tables(knowledge))
