@@ -229,7 +229,7 @@ class Reading:
                 for node, trace in self.traces(focus, place).items() if place.way else ((focus, ()),):
                     values = self.index.get((node, predicate))
                     if values is not None:
-                        shown = place.always.get(predicate) or place.shown[predicate, values]
+                        shown = self.plan.shown(place, predicate, values)
                         ways = (shown.met if positive else shown.refuted).get(bit)
                         if ways:
                             value, steps = ways[0]
@@ -242,7 +242,7 @@ class Reading:
             for node, trace in self.traces(focus, place).items():
                 values = self.index.get((node, predicate))
                 if values is not None:
-                    shown = place.always.get(predicate) or place.shown[predicate, values]
+                    shown = self.plan.shown(place, predicate, values)
                     ways = (shown.met if positive else shown.refuted).get(bit, ())
                     for value, steps in ways:
                         for one in values if value is ANY else (value,):

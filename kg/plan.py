@@ -98,6 +98,7 @@ class Plan:
         self._reached: dict[tuple[int, Term], Reached] = {}
         places: dict[Way, Place] = {}
         inner: dict[str, Plan] = {}
+        self.itself = places.setdefault((), Place(()))
         for leaf in self.leaves:
             self._enter(leaf, places, inner)
         of_claim = [place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),)]
@@ -107,6 +108,11 @@ class Plan:
         self.of_claims = {leaf: frozenset((leaf.iri,)) for leaf in self.claimed}  # with the leaves below
         for root in roots:
             self._sort(root)
+        self.stated: dict[Criterion, str] = {}  # leaves that ask for values of one property of the node itself
+        for leaf in self.leaves:
+            where = self.where.get(leaf.iri, ())
+            if len(where) == 1 and not where[0][0].way:
+                self.stated[leaf] = where[0][1]
         self.own = tuple((place, place.way) for place in places.values() if place not in of_claim)
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
         self.by_values: dict[tuple[Criterion, tuple[Values | None, ...]], Outcome] = {}
@@ -176,6 +182,9 @@ class Plan:
 
     def shown(self, place: Place, predicate: str, values: Values) -> Shown:
         """Return what the values of a property show."""
+        known = place.always.get(predicate) or place.shown.get((predicate, values))
+        if known is not None:
+            return known
         if predicate in self.links:  # which node of the claim it is does not matter
             return remember(place.always, predicate, self._shown(place, predicate, (ANY,)))
         return remember(place.shown, (predicate, values), self._shown(place, predicate, values))
@@ -189,6 +198,12 @@ class Plan:
                 if ways:
                     found[asked.bit] = (*found.get(asked.bit, ()), *ways)
         return Shown(sum(met), sum(refuted), met, refuted)
+
+    def ways(self, leaf: Criterion, predicate: str, values: Values, positive: bool) -> tuple[Shows, ...]:
+        """Return the ways by which values of a property of the node itself show that a leaf is met, or refuted."""
+        shown = self.shown(self.itself, predicate, values)
+        found: tuple[Shows, ...] = (shown.met if positive else shown.refuted).get(self.bit[leaf.iri], ())
+        return found
 
     def ends(self, asked: Asked, value: Term) -> Iterator[Steps]:
         """Yield the ways from a value to what a leaf asks for; the shortest first."""

@@ -12,7 +12,7 @@ from typing import Any
 from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
-from kg.plan import CONCEPT, OF_CLAIM
+from kg.plan import ANY, CONCEPT, OF_CLAIM
 from kg.reason import Reasoned
 from kg.rules.derived import Premises
 from kg.terms import COV, Known, Literal, Term, Triple, written
@@ -59,7 +59,7 @@ class Proof:
         self.claim = words.claim
         self._derived: dict[Triple, tuple[int, str, Pieces]] = {}
         # what was told of this claim, so that it is told once
-        self._shown: dict[Triple | Premises, _Shown] = {}
+        self._shown: dict[Premises, _Shown] = {}
         self._of_claim: dict[Criterion, Evidence] = {}
         self._told: dict[Term, dict[Outcome, Json]] = {}
         self._silent: dict[Outcome, Json] = {}
@@ -170,6 +170,14 @@ class Proof:
 
     def _leaf(self, node: Json, outcome: Outcome, at: _At) -> None:
         criterion, reading = outcome.criterion, at.reading
+        predicate = reading.plan.stated.get(criterion)
+        if predicate is not None and (stated := self._stated(outcome, at.focus, predicate, reading)):
+            node["witnesses"], node["words"], alone = stated
+            node["parts"] = []
+            if criterion.iri in at.grounds:
+                first = node["witnesses"]
+                node["alternatives"] = [first] if alone else self.alternatives(outcome, at.focus, reading, first)
+            return
         if outcome.met or outcome.refuted:
             triples, words, derived, sources = self.evidence(outcome, at.focus, reading)
         else:
@@ -189,6 +197,27 @@ class Proof:
             node["sources"] = sources
         if criterion.iri in at.grounds:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, triples)
+
+    def _stated(
+        self, outcome: Outcome, focus: str, predicate: str, reading: Reading
+    ) -> tuple[Rows, list[str], bool] | None:
+        """Return the witness of a leaf that the one stated value of a property decides, and whether it is the only one.
+
+        That is what most leaves ask for: the code of a line, and what it is.
+        """
+        values = self.index.get((focus, predicate)) or reading.index.get((focus, predicate), ())
+        ways = reading.plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
+        if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY:
+            return None
+        value, steps = ways[0]
+        triple = (focus, predicate, value)
+        if (focus, predicate) in reading.reasoned.concluded and (reading.reasoned.why(triple) or ("", ()))[1]:
+            return None
+        said, row = self.words.sentence(triple), list(_row(triple))
+        if type(steps) is not Known:
+            return [row], [said], len(ways) == 1
+        told = self.words.known(steps) if steps.words is None else steps.words
+        return [row, *map(list, steps.rows)], ["; ".join((said, *told))], len(ways) == 1
 
     def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
@@ -215,7 +244,8 @@ class Proof:
         return [[focus, OF_CLAIM, self.claim], *rest], words, derived, sources
 
     def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
-        leaf, told = outcome.criterion, []
+        leaf = outcome.criterion
+        told: list[str] = []
         shown: dict[int, Iterable[Row]] = {}
         derived: dict[int, None] = {}
         for positive in (True, False):
@@ -227,8 +257,7 @@ class Proof:
                     shown[id(piece)] = piece.rows
                     words += self.words.known(piece) if piece.words is None else piece.words
                 elif piece:
-                    key = piece[0] if len(piece) == 1 else piece
-                    rows, said, follows = self._shown.get(key) or self._show(piece, reading.reasoned)
+                    rows, said, follows = self._shown.get(piece) or self._show(piece, reading.reasoned)
                     shown |= rows
                     words += said
                     for triple, rule, premises in follows:
@@ -238,39 +267,37 @@ class Proof:
                 words.append(self.words.not_there(focus))
             if words:
                 told.append("; ".join(dict.fromkeys(words)))
-        rows = chain.from_iterable(shown.values())
-        if derived and (leaf.concept or leaf.parts):  # of several triples that follow: what shows them may overlap
-            rows = dict.fromkeys(rows)
-        triples = list(map(list, rows))
+        overlap = bool(derived) and bool(leaf.concept or leaf.parts)  # what shows several triples may be the same
+        triples = _listed(shown, overlap)
         return triples, told, list(derived), self._sources(triples) if leaf.concept else []
 
     def _show(self, piece: Premises, reasoned: Reasoned) -> _Shown:
         """Return what triples come down to: the premises that each follows from, or itself."""
+        shown: _Shown
         if len(piece) == 1:
-            shown = self._shown[piece[0]] = self._show_one(piece, reasoned)
-            return shown
-        shown = {}, [], []
-        for triple in piece:
-            rows, words, follows = self._shown.get(triple) or self._show((triple,), reasoned)
-            shown[0].update(rows)
-            shown[1].extend(words)
-            shown[2].extend(follows)
+            shown = self._show_one(piece, reasoned)
+        else:
+            shown = {}, [], []
+            for triple in piece:
+                rows, words, follows = self._shown.get((triple,)) or self._show((triple,), reasoned)
+                shown[0].update(rows)
+                shown[1].extend(words)
+                shown[2].extend(follows)
         self._shown[piece] = shown
         return shown
 
     def _show_one(self, piece: Premises, reasoned: Reasoned) -> _Shown:
         triple = piece[0]
-        conclusion = reasoned.conclusion(triple)
-        premises = conclusion.why(triple[2]) if conclusion else ()
-        if not conclusion or not premises:
+        rule, premises = reasoned.why(triple) or ("", ())
+        if not premises:
             rows = _rows(piece)
             return {id(rows): rows}, [] if triple[1] in SILENT else [self.words.sentence(triple)], []
         words: list[str] = []
         for part in premises:
             words += self.words.told(part)
-        if conclusion.rule in CONCLUSIONS:
+        if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
-        return {id(part): _rows(part) for part in premises}, words, [(triple, conclusion.rule, premises)]
+        return {id(part): _rows(part) for part in premises}, words, [(triple, rule, premises)]
 
     def _sources(self, triples: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
@@ -295,9 +322,8 @@ class Proof:
             if type(piece) is Known:
                 shown[id(piece)] = piece.rows
             elif piece:
-                shown |= (self._shown.get(piece[0] if len(piece) == 1 else piece) or self._show(piece, reasoned))[0]
-        rows = chain.from_iterable(shown.values())
-        return list(map(list, dict.fromkeys(rows) if several else rows))
+                shown |= (self._shown.get(piece) or self._show(piece, reasoned))[0]
+        return _listed(shown, several)
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
@@ -309,12 +335,15 @@ class Proof:
 def _row(triple: Triple) -> Row:
     """Return a triple as JSON carries it."""
     s, p, o = triple
-    return triple if type(s) is type(o) is str else (written(s), p, written(o))
+    return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
 
 
 def _rows(piece: Premises) -> Iterable[Row]:
-    """Return triples as JSON carries them: as they are, but for literals."""
-    for _, _, o in piece:
-        if type(o) is not str:
-            return tuple(map(_row, piece))
-    return piece
+    """Return triples as JSON carries them."""
+    return piece.rows if type(piece) is Known else tuple(map(_row, piece))
+
+
+def _listed(shown: dict[int, Iterable[Row]], overlap: bool) -> Rows:
+    """Return the triples of some pieces, each once even if pieces overlap."""
+    rows = chain.from_iterable(shown.values())
+    return list(map(list, dict.fromkeys(rows) if overlap else rows))

@@ -49,11 +49,15 @@ class Reasoned:
 
     def conclusion(self, triple: Triple) -> Conclusion | None:
         """Return the conclusion that a triple is, if it follows from others."""
-        s, p, o = triple
-        for by in self.concluded.get((s, p), ()):
+        found = self.why(triple)
+        return Conclusion(str(triple[0]), triple[1], (triple[2],), found[0], given(found[1])) if found else None
+
+    def why(self, triple: Triple) -> tuple[str, Pieces] | None:
+        """Return the rule by which a triple follows from others, and its premises."""
+        for by in self.concluded.get((triple[0], triple[1]), ()):
             pieces = self._pieces(by, triple)
             if pieces is not None:
-                return Conclusion(str(s), p, (o,), by.rule, given(pieces))
+                return by.rule, pieces
         return None
 
     def _pieces(self, by: By | Conclusion, triple: Triple) -> Pieces | None:

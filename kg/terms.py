@@ -60,15 +60,14 @@ class Known(tuple[Triple, ...]):
     """Steps through the ontology that belong together, kept as one so that they are written and worded once."""
 
     words: tuple[str, ...] | None = None
+    _rows: tuple[tuple[str, str, str], ...] | None = None
 
     @property
-    def rows(self) -> "tuple[tuple[str, str, str], ...]":
+    def rows(self) -> tuple[tuple[str, str, str], ...]:
         """Return the steps as JSON carries them."""
-        try:
-            return self._rows
-        except AttributeError:
+        if self._rows is None:
             self._rows = tuple((written(s), p, written(o)) for s, p, o in self)
-            return self._rows
+        return self._rows
 
 
 def local_name(iri: str) -> str:

@@ -57,7 +57,10 @@ class Words:
             return self.known(piece)
         known = self._told.get(id(piece))
         if known is None:
-            known = self._told[id(piece)] = piece, tuple(self.sentences(piece))  # kept, so that its identity stays its own
+            known = self._told[id(piece)] = (
+                piece,
+                tuple(self.sentences(piece)),
+            )  # kept, so that its identity stays its own
         return known[1]
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
