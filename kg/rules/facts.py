@@ -68,6 +68,7 @@ class Facts:
             self.sites[node] = Site(node, place, operated, place.positions[conus])
             if place.region not in self.regions:
                 self.regions[place.region] = (*operated, *place.steps)
+        # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}
         self.stated: dict[Term, tuple[str, Pieces]] = {}
         self._given: dict[tuple[str, Triple], Pieces] = {}
