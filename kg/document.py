@@ -6,6 +6,7 @@ that is no field of a claim is refused. Nothing is fetched and no parser but pyo
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -54,10 +55,10 @@ def fields_of(context: Mapping[str, Any]) -> dict[str, Field]:
     }
 
 
-def read_document(data: bytes, format: str, context: Mapping[str, Any]) -> Document:
-    """Read the bytes of a claim document into its fields, texts and whole numbers only.
+def read_value(data: bytes, format: str, context: Mapping[str, Any], fields: Mapping[str, Field]) -> Any:
+    """Read the bytes of a claim document into plain values.
 
-    Raises ClaimError where the bytes are not of the format or state anything but fields of a claim.
+    Raises ClaimError where the bytes are not of the format.
     """
     if len(data) > MAX_BYTES:
         raise ClaimError(
@@ -65,11 +66,17 @@ def read_document(data: bytes, format: str, context: Mapping[str, Any]) -> Docum
         )
     if format not in FORMATS:
         raise ClaimError([Fault("document", f"`{format}` is not a format of claims", f"use {', '.join(FORMATS)}")])
-    fields = fields_of(context)
     try:
-        value = _value(data, format, context, fields)
+        return _value(data, format, context, fields)
     except RecursionError:
         raise ClaimError([_too_deep(MAX_DEPTH)]) from None
+
+
+def read_fields(value: Any, fields: Mapping[str, Field]) -> Document:
+    """Read plain values into the fields of a claim document, texts and whole numbers only.
+
+    Raises ClaimError where they state anything but fields of a claim.
+    """
     faults: list[Fault] = []
     document = _fields(value, fields, "", faults)
     if faults:
@@ -126,27 +133,28 @@ def _text(data: bytes) -> str:
 
 
 def _json(data: bytes) -> Any:
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in items:
-            if name in found:
-                problem = f"the field `{name[:80]}` is given twice in one object"
-                raise ClaimError([Fault("document", problem, "keep one")])
-            found[name] = value
-        return found
-
-    def refuse(text: str) -> Any:
-        raise ClaimError([Fault("document", "a number is not finite", "write a whole number")])
-
     text = _text(data)
     _refuse_deep(text, MAX_DEPTH)
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_whole, parse_float=_real)
+        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_whole, parse_float=_real)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ClaimError(
             [Fault(place, f"this is not JSON: {error.msg.lower()}", "check commas, quotes and brackets")]
         ) from None
+
+
+def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) < len(items):
+        counts = Counter(name for name, _ in items)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ClaimError([Fault("document", f"the field `{twice[:80]}` is given twice in one object", "keep one")])
+    return found
+
+
+def _constant(text: str) -> Any:
+    raise ClaimError([Fault("document", "a number is not finite", "write a whole number")])
 
 
 def _whole(text: str) -> int:
@@ -165,6 +173,8 @@ _QUOTED = re.compile(
 
 def _refuse_deep(text: str, limit: int) -> None:
     """Refuse brackets that nest too deep before a parser sees them: pyoxigraph's crashes on deep triple terms."""
+    if sum(map(text.count, "[{(")) <= limit:
+        return
     depth = 0
     for bracket in re.findall(r"[][{}()]", _QUOTED.sub("", text)):
         depth += 1 if bracket in "[{(" else -1

@@ -19,11 +19,11 @@ def index(triples: Iterable[Triple]) -> Index:
     """Return the values of each property of each subject, in the order in which they were stated, each once."""
     found: Index = {}
     for s, p, o in triples:
-        values = found.get((s, p))
-        if values is None:
-            found[s, p] = (o,)
-        elif o not in values:
-            found[s, p] = (*values, o)
+        key = s, p
+        if key not in found:
+            found[key] = (o,)
+        elif o not in found[key]:
+            found[key] = (*found[key], o)
     return found
 
 

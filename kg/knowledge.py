@@ -20,6 +20,8 @@ from kg.terms import (
     ANATOMY,
     CONDITION,
     COV,
+    CPT,
+    HCPCS,
     ICD10CM,
     MONITORING,
     RDFS,
@@ -200,7 +202,26 @@ class Knowledge:
 
     def named(self, cls: str) -> dict[str, str]:
         """Return the IRIs of the instances of one of our classes by their names, such as the roles."""
-        return {self.notation(iri): iri for iri in self._instances(COV + cls)}
+        return self.remember(("named", cls), lambda: {self.notation(x): x for x in self._instances(COV + cls)})
+
+    def diagnosis(self, code: str) -> str | None:
+        """Return the IRI of an ICD-10-CM code, undotted, if the ontology or any release that is known holds it."""
+        iri = self._held.get(code)
+        if iri is None and (self.knows(code) or self.graph.objects(icd10cm(code), TYPE)):
+            iri = self._held[code] = icd10cm(code)
+        return iri
+
+    def service(self, code: str) -> str | None:
+        """Return the IRI of a code of an operation or a study, if the ontology holds it."""
+        iri = (CPT if code[0].isdigit() else HCPCS) + code
+        held = self._held.get(iri)
+        if held is None and self.graph.objects(iri, TYPE):
+            held = self._held[iri] = iri
+        return held
+
+    @cached_property
+    def _held(self) -> dict[str, str]:
+        return {}  # codes that claims named, of those that are known: there are too many to read them all before
 
     def _instances(self, cls: str) -> list[str]:
         return [s for s in self.graph.subjects(TYPE, cls) if isinstance(s, str)]

@@ -4,18 +4,19 @@ import json
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache, cached_property
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kg.document import CLAIM_TERMS, Document, Field, fields_of, read_document, to_graph
+from kg.document import CLAIM_TERMS, MAX_ITEMS, Document, Field, fields_of, read_fields, read_value, to_graph
 from kg.errors import ClaimError, DanglingReferenceError, Fault, nearest
+from kg.form import Form, form_of
 from kg.graph import Graph, Index, index, read
-from kg.knowledge import Knowledge, icd10cm, load_knowledge
+from kg.knowledge import Knowledge, load_knowledge
 from kg.path import first_steps
 from kg.shapes import OfItself, Shape, Violation, read_shapes, refuse_idle, shape_names, validate
-from kg.terms import CLAIMS, COV, CPT, HCPCS, TYPE, XSD, Literal, Term, Triple, local_name
+from kg.terms import CLAIMS, COV, TYPE, XSD, Literal, Term, Triple, local_name
 
 SUFFIXES = {
     ".json": "json",
@@ -25,6 +26,39 @@ SUFFIXES = {
     ".yaml": "yaml",
     ".yml": "yaml",
 }
+
+APPROACH = COV + "approach"
+CLAIM = COV + "Claim"
+CLAIM_LINE = COV + "ClaimLine"
+CODE = COV + "code"
+CONCEPT = COV + "concept"
+CONUS_LEVEL = COV + "conusLevel"
+DIAGNOSIS = COV + "diagnosis"
+END = COV + "end"
+FINDING = COV + "finding"
+ID = COV + "id"
+INTERVAL = COV + "interval"
+LEVEL = COV + "level"
+LINE_NUMBER = COV + "lineNumber"
+NUMBER = COV + "number"
+OF_CLAIM = COV + "ofClaim"
+OPERATION = COV + "operation"
+PERFORMER = COV + "performer"
+PRESENT = COV + "Present"
+PROCEDURE = COV + "procedure"
+RECORDED_FACT = COV + "RecordedFact"
+RECORDED_OPERATION = COV + "Operation"
+RECORDED_PROCEDURE = COV + "RecordedProcedure"
+REGION = COV + "region"
+ROLE = COV + "role"
+SERVICE_DATE = COV + "serviceDate"
+SOURCE = COV + "source"
+START = COV + "start"
+STATUS = COV + "status"
+TECHNIQUE = COV + "technique"
+UNITS = COV + "units"
+UNKNOWN = COV + "unknownCode"
+DATE, DATE_TIME, INTEGER = (XSD + name for name in ("date", "dateTime", "integer"))
 
 
 @dataclass(frozen=True)
@@ -38,16 +72,8 @@ class Claim:
     service_date: date
     document: Document
     facts: tuple[Triple, ...]
-
-    @cached_property
-    def lines(self) -> list[tuple[int, str, str]]:
-        """Return number, node and code of each service line."""
-        return [(i, f"{self.iri}#line-{i}", line["code"]) for i, line in enumerate(self.document["lines"], 1)]
-
-    @cached_property
-    def index(self) -> Index:
-        """Return the values of each property of each node of the claim."""
-        return index(self.facts)
+    index: Index  # the values of each property of each node of the claim
+    lines: list[tuple[int, str, str]]  # number, node and code of each service line
 
 
 def read_claim(path: str | Path, knowledge: Knowledge | None = None) -> Claim:
@@ -79,24 +105,29 @@ def parse_claim(text: str | bytes, format: str = "json", knowledge: Knowledge | 
     knowledge = knowledge or load_knowledge()
     schema = claim_schema(knowledge.root)
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text  # refused where it is decoded
-    document = read_document(data, format, schema.context)
-    identifier = str(document.get("id", ""))
-    _refuse_malformed(document, schema, identifier)
-    given, document = document, _normal(document)
-    facts = _Facts(knowledge, document)
-    triples = tuple(facts.triples())
+    value = read_value(data, format, schema.context, schema.fields)
+    document = schema.form.read(value) if schema.form else None
+    if document is None:
+        document = read_fields(value, schema.fields)
+        _refuse_malformed(document, schema)
+    identifier = document["id"]
+    if faults := list(_backward_intervals(document)):
+        raise ClaimError(faults, identifier)
+    normal = _normal(document)
+    facts = _Facts(knowledge, normal)
     if facts.faults:
-        facts = _Facts(knowledge, given)  # once more, for the places in the document as it was given
-        tuple(facts.triples())
+        facts = _Facts(knowledge, document)  # once more, for the places in the document as it was given
         raise ClaimError(facts.faults, identifier)
     return Claim(
         id=identifier,
         iri=facts.iri,
-        payer=document.get("payer"),
-        policy=document.get("policy"),
-        service_date=date.fromisoformat(document["serviceDate"]),
-        document=document,
-        facts=triples,
+        payer=normal.get("payer"),
+        policy=normal.get("policy"),
+        service_date=date.fromisoformat(normal["serviceDate"]),
+        document=normal,
+        facts=tuple(facts.triples),
+        index=index(facts.triples),
+        lines=facts.lines,
     )
 
 
@@ -107,6 +138,7 @@ class Schema:
     context: Mapping[str, Any]
     fields: Mapping[str, Field]
     shapes: tuple[Shape, ...]
+    form: Form | None
 
 
 @cache
@@ -124,7 +156,7 @@ def claim_schema(root: Path) -> Schema:
                 names = [local_name(term) for term in known]
                 help = nearest(local_name(str(target)), names, "name a field of claims")
                 raise DanglingReferenceError(str(shape.name), f"`sh:{kind}` names no field of claims", help)
-    return Schema(context, fields, shapes)
+    return Schema(context, fields, shapes, form_of(fields, shapes))
 
 
 def _terms_of(fields: Mapping[str, Field]) -> Iterator[str]:
@@ -133,7 +165,7 @@ def _terms_of(fields: Mapping[str, Field]) -> Iterator[str]:
         yield from _terms_of(field.fields)
 
 
-def _refuse_malformed(document: Document, schema: Schema, identifier: str) -> None:
+def _refuse_malformed(document: Document, schema: Schema) -> None:
     if not document.keys() & {"serviceDate", "lines", "diagnoses", "operation"}:
         raise ClaimError([Fault("document", "this is not a claim", "give at least `id`, `serviceDate` and `lines`")])
     graph = to_graph(document, schema.fields, "claim:document")
@@ -142,7 +174,7 @@ def _refuse_malformed(document: Document, schema: Schema, identifier: str) -> No
         faults.append(_fault(violation, faults))
     faults.extend(_backward_intervals(document))
     if faults:
-        raise ClaimError(faults, identifier)
+        raise ClaimError(faults, str(document.get("id", "")))
 
 
 def _fault(violation: Violation, before: Sized) -> Fault:
@@ -185,12 +217,17 @@ def _instant(text: str) -> datetime | None:
 
 def _normal(document: Document) -> Document:
     """Put what has no order of its own in one order, so that equal claims give equal answers."""
-    facts = sorted(document.get("facts", ()), key=lambda fact: sorted(fact.items()))
-    operation = dict(document.get("operation", {}))
-    if operation.get("procedures"):
-        operation["procedures"] = sorted(operation["procedures"], key=lambda p: json.dumps(p, sort_keys=True))
-    unique = [fact for i, fact in enumerate(facts) if not i or fact != facts[i - 1]]
-    return {**document, **({"operation": operation} if operation else {}), **({"facts": unique} if facts else {})}
+    normal = document.copy()
+    if facts := document.get("facts"):
+        facts = sorted(facts, key=lambda fact: sorted(fact.items()))
+        normal["facts"] = [fact for i, fact in enumerate(facts) if not i or fact != facts[i - 1]]
+    if len(procedures := document.get("operation", {}).get("procedures", ())) > 1:
+        ordered = sorted(procedures, key=_in_order)
+        normal["operation"] = {**document["operation"], "procedures": ordered}
+    return normal
+
+
+_in_order = json.JSONEncoder(sort_keys=True).encode
 
 
 class _Facts:
@@ -201,102 +238,106 @@ class _Facts:
         self.document = document
         self.iri = CLAIMS + quote(document["id"], safe="")
         self.faults: list[Fault] = []
+        self.lines: list[tuple[int, str, str]] = []
+        self.triples: list[Triple] = [
+            (self.iri, TYPE, CLAIM),
+            (self.iri, SERVICE_DATE, Literal(document["serviceDate"], DATE)),
+        ]
+        for i, code in enumerate(document.get("diagnoses", ()), 1):
+            self.diagnosis(i, code)
+        self.operation(document.get("operation", {}))
+        for i, line in enumerate(document["lines"], 1):
+            self.line(i, line)
+        for i, fact in enumerate(document.get("facts", ()), 1):
+            self.fact(i, fact)
 
-    def triples(self) -> Iterator[Triple]:
-        claim = self.iri
-        yield claim, TYPE, COV + "Claim"
-        yield claim, COV + "serviceDate", Literal(self.document["serviceDate"], XSD + "date")
-        for i, code in enumerate(self.document.get("diagnoses", ())):
-            yield from self.diagnosis(i, code)
-        yield from self.operation(self.document.get("operation", {}))
-        for i, line in enumerate(self.document["lines"]):
-            yield from self.line(f"{claim}#line-{i + 1}", i, line)
-        for i, fact in enumerate(self.document.get("facts", ())):
-            yield from self.fact(f"{claim}#fact-{i + 1}", i, fact)
-
-    def diagnosis(self, i: int, code: str) -> Iterator[Triple]:
-        node, iri = f"{self.iri}#diagnosis-{i + 1}", icd10cm(code.upper())
+    def diagnosis(self, i: int, code: str) -> None:
         plain = code.upper().replace(".", "")
-        if not self.knowledge.knows(plain) and not self.knowledge.graph.objects(iri, TYPE):
+        iri = self.knowledge.diagnosis(plain)
+        if iri is None:
             near = _categories(self.knowledge).get(plain[:3], ())
             dotted = (c if len(c) < 4 else f"{c[:3]}.{c[3:]}" for c in near)
             help = nearest(code, dotted, "check the code against ICD-10-CM", self.faults)
-            self.faults.append(Fault(f"/diagnoses/{i}", f"no release of ICD-10-CM holds `{code}`", help))
-        yield self.iri, COV + "diagnosis", node
-        yield self.iri, COV + "finding", node
-        yield node, TYPE, iri
-        yield node, COV + "code", iri
-        yield node, COV + "number", _number(i + 1)
-        yield node, COV + "status", COV + "Present"
+            self.faults.append(Fault(f"/diagnoses/{i - 1}", f"no release of ICD-10-CM holds `{code}`", help))
+            return
+        node = f"{self.iri}#diagnosis-{i}"
+        self.triples += (
+            (self.iri, DIAGNOSIS, node),
+            (self.iri, FINDING, node),
+            (node, TYPE, iri),
+            (node, CODE, iri),
+            (node, NUMBER, _number(i)),
+            (node, STATUS, PRESENT),
+        )
 
-    def operation(self, operation: Document) -> Iterator[Triple]:
-        node = f"{self.iri}#operation"
-        yield self.iri, COV + "operation", node
+    def operation(self, operation: Document) -> None:
+        node, add = f"{self.iri}#operation", self.triples.append
+        add((self.iri, OPERATION, node))
         if operation:
-            yield node, TYPE, COV + "Operation"
+            add((node, TYPE, RECORDED_OPERATION))
         if "conusLevel" in operation:
-            level = self.level(operation["conusLevel"], "/operation/conusLevel")
-            yield from ((node, COV + "conusLevel", iri) for iri in level)
-        for i, procedure in enumerate(operation.get("procedures", ())):
-            part = f"{self.iri}#procedure-{i + 1}"
-            yield node, COV + "procedure", part
-            yield part, TYPE, COV + "RecordedProcedure"
-            yield self.service(part, procedure["code"])
+            self.level(node, CONUS_LEVEL, operation["conusLevel"], "/operation/conusLevel")
+        for i, procedure in enumerate(operation.get("procedures", ()), 1):
+            part = f"{self.iri}#procedure-{i}"
+            add((node, PROCEDURE, part))
+            add((part, TYPE, RECORDED_PROCEDURE))
+            add(self.service(part, procedure["code"]))
             if "units" in procedure:
-                yield part, COV + "units", Literal(procedure["units"], XSD + "integer")
+                add((part, UNITS, Literal(procedure["units"], INTEGER)))
             for k, name in enumerate(procedure.get("levels", ())):
-                place = f"/operation/procedures/{i}/levels/{k}"
-                yield from ((part, COV + "level", iri) for iri in self.level(name, place))
+                self.level(part, LEVEL, name, f"/operation/procedures/{i - 1}/levels/{k}")
             if "approach" in procedure:
-                yield part, COV + "approach", Literal(procedure["approach"])
+                add((part, APPROACH, Literal(procedure["approach"])))
 
-    def line(self, node: str, i: int, line: Document) -> Iterator[Triple]:
-        yield node, TYPE, COV + "ClaimLine"
-        yield node, COV + "ofClaim", self.iri
-        yield node, COV + "lineNumber", _number(i + 1)
-        yield self.service(node, line["code"])
+    def line(self, i: int, line: Document) -> None:
+        node, add = f"{self.iri}#line-{i}", self.triples.append
+        self.lines.append((i, node, line["code"]))
+        add((node, TYPE, CLAIM_LINE))
+        add((node, OF_CLAIM, self.iri))
+        add((node, LINE_NUMBER, _number(i)))
+        add(self.service(node, line["code"]))
         if "units" in line:
-            yield node, COV + "units", Literal(line["units"], XSD + "integer")
+            add((node, UNITS, Literal(line["units"], INTEGER)))
         if "technique" in line:
-            yield node, COV + "technique", self.knowledge.named("Technique")[line["technique"]]
+            add((node, TECHNIQUE, self.knowledge.named("Technique")[line["technique"]]))
         if "performer" in line:
-            performer = f"{self.iri}#performer-{i + 1}"
-            yield node, COV + "performer", performer
+            performer = f"{self.iri}#performer-{i}"
+            add((node, PERFORMER, performer))
             if "id" in line["performer"]:
-                yield performer, COV + "id", Literal(line["performer"]["id"])
+                add((performer, ID, Literal(line["performer"]["id"])))
             if "role" in line["performer"]:
-                yield performer, COV + "role", self.knowledge.named("Role")[line["performer"]["role"]]
-        for k, interval in enumerate(line.get("intervals", ())):
-            part = f"{self.iri}#interval-{i + 1}-{k + 1}"
-            yield node, COV + "interval", part
-            yield part, COV + "start", Literal(interval["start"], XSD + "dateTime")
-            yield part, COV + "end", Literal(interval["end"], XSD + "dateTime")
+                add((performer, ROLE, self.knowledge.named("Role")[line["performer"]["role"]]))
+        for k, interval in enumerate(line.get("intervals", ()), 1):
+            part = f"{self.iri}#interval-{i}-{k}"
+            add((node, INTERVAL, part))
+            add((part, START, Literal(interval["start"], DATE_TIME)))
+            add((part, END, Literal(interval["end"], DATE_TIME)))
 
-    def fact(self, node: str, i: int, fact: Document) -> Iterator[Triple]:
-        concept = self.known("fact", fact["fact"], self.knowledge.facts, f"/facts/{i}/fact")
-        yield self.iri, COV + "finding", node
-        yield node, TYPE, COV + "RecordedFact"
-        yield from ((node, COV + "concept", iri) for iri in concept)
-        yield node, COV + "status", self.knowledge.named("FactStatus")[fact["status"]]
-        if "region" in fact:
-            region = self.known("region", fact["region"], self.knowledge.regions, f"/facts/{i}/region")
-            yield from ((node, COV + "region", iri) for iri in region)
+    def fact(self, i: int, fact: Document) -> None:
+        node, add, knowledge = f"{self.iri}#fact-{i}", self.triples.append, self.knowledge
+        add((self.iri, FINDING, node))
+        add((node, TYPE, RECORDED_FACT))
+        if concept := self.known("fact", fact["fact"], knowledge.facts, f"/facts/{i - 1}/fact"):
+            add((node, CONCEPT, concept))
+        add((node, STATUS, knowledge.named("FactStatus")[fact["status"]]))
+        if "region" in fact and (
+            region := self.known("region", fact["region"], knowledge.regions, f"/facts/{i - 1}/region")
+        ):
+            add((node, REGION, region))
         if "source" in fact:
-            yield node, COV + "source", Literal(fact["source"])
+            add((node, SOURCE, Literal(fact["source"])))
 
     def service(self, node: str, code: str) -> Triple:
         """Return the code of a line or procedure, as a code of the ontology if it holds it."""
-        iri = (CPT if code[0].isdigit() else HCPCS) + code
-        if self.knowledge.graph.objects(iri, TYPE):
-            return node, COV + "code", iri
-        return node, COV + "unknownCode", Literal(code)
+        iri = self.knowledge.service(code)
+        return (node, CODE, iri) if iri else (node, UNKNOWN, Literal(code))
 
-    def level(self, name: str, place: str) -> tuple[str, ...]:
-        if name in self.knowledge.levels:
-            return (self.knowledge.levels[name],)
-        spanned = self._spanned(name)
+    def level(self, node: str, predicate: str, name: str, place: str) -> None:
+        levels = self.knowledge.levels
+        spanned = [] if name in levels else self._spanned(name)
         help = f"write each interspace: {', '.join(spanned)}" if spanned else None
-        return self.known("level", name, self.knowledge.levels, place, help)
+        if level := self.known("level", name, levels, place, help):
+            self.triples.append((node, predicate, level))
 
     def _spanned(self, name: str) -> list[str]:
         """Return the interspaces between two levels that are not neighbours, to suggest them."""
@@ -307,15 +348,13 @@ class _Facts:
         first, last = sorted(map(levels.index, ends))
         return [level for level in levels[first:last] if "-" in level]
 
-    def known(
-        self, kind: str, name: str, names: Mapping[str, str], place: str, help: str | None = None
-    ) -> tuple[str, ...]:
+    def known(self, kind: str, name: str, names: Mapping[str, str], place: str, help: str | None = None) -> str | None:
         if name in names:
-            return (names[name],)
+            return names[name]
         some = ", ".join(list(names)[:8])
         help = help or nearest(name, names, f"for example {some}", self.faults)
         self.faults.append(Fault(place, f"`{name[:80]}` is not a {kind} that the ontology holds", help))
-        return ()
+        return None
 
 
 def _categories(knowledge: Knowledge) -> dict[str, list[str]]:
@@ -331,6 +370,7 @@ def _categories(knowledge: Knowledge) -> dict[str, list[str]]:
     return knowledge.remember(("categories",), compute)
 
 
+@lru_cache(MAX_ITEMS["lines"])
 def _number(n: int) -> Term:
     return Literal(str(n), XSD + "integer")
 

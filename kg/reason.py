@@ -81,9 +81,12 @@ def with_facts(reasoned: Reasoned, conclusions: Iterable[Conclusion]) -> Reasone
     index, concluded = reasoned.index.copy(), reasoned.concluded.copy()
     for conclusion in conclusions:
         key, values = (conclusion.subject, conclusion.predicate), conclusion.values
-        known = index.get(key, ())
-        index[key] = (*known, *[value for value in values if value not in known])
-        concluded[key] = (*concluded.get(key, ()), conclusion)
+        known = index.get(key)
+        if known is None:
+            index[key], concluded[key] = values, (conclusion,)
+        else:
+            index[key] = (*known, *[value for value in values if value not in known])
+            concluded[key] = (*concluded.get(key, ()), conclusion)
     return Reasoned(index, concluded, reasoned.operated_regions, reasoned.knowledge, reasoned.facts)
 
 

@@ -167,6 +167,7 @@ class OfItself(OfEach):
 
     test: Callable[[Term], bool]
     parameter: Term | tuple[Term, ...] = ""
+    of_text: Callable[[str], object] | None = None  # the same test, of the text of a literal
 
     def yes(self, run: Run, value: Term) -> Witnesses:
         return NOTHING_NEEDED if self.test(value) else NONE
@@ -533,7 +534,11 @@ def _limit(ok: Callable[[int], bool]) -> "_Build":
 def _length(ok: Callable[[int, int], bool]) -> "_Build":
     def build(reader: _Reader, name: Term, component: str, bound: Term) -> Constraint:
         n = _number(name, component, bound)
-        return OfItself(component, lambda v: not isinstance(v, Blank) and ok(len(_text(v)), n), bound)
+
+        def of_text(text: str) -> bool:
+            return ok(len(text), n)
+
+        return OfItself(component, lambda v: not isinstance(v, Blank) and of_text(_text(v)), bound, of_text)
 
     return build
 
@@ -560,7 +565,8 @@ def _pattern(reader: _Reader, name: Term, component: str, source: Term) -> Const
         regex = re.compile(written, sum(_FLAGS[letter] for letter in set(letters)))
     except re.error as error:
         raise UnsupportedShapeError(_label(name), f"`sh:pattern` is no pattern: {error}", "correct it") from None
-    return OfItself(component, lambda v: not isinstance(v, Blank) and regex.search(_text(v)) is not None, source)
+    of_text = regex.search
+    return OfItself(component, lambda v: not isinstance(v, Blank) and of_text(_text(v)) is not None, source, of_text)
 
 
 def _datatype(reader: _Reader, name: Term, component: str, datatype: Term) -> Constraint:

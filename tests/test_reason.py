@@ -705,6 +705,26 @@ def test_reasoning_changes_nothing() -> None:
     assert reason(claim, knowledge()).derived == found.derived
 
 
+def test_a_triple_is_told_alike_each_time() -> None:
+    """Why a triple follows is found when it is asked, and found in the same pieces: who tells them tells each once."""
+    for fields in CLAIMS:
+        found = reason(parsed(**fields), knowledge())
+        for fact in found.derived:
+            first, again = found.conclusion(fact.triple), found.conclusion(fact.triple)
+            assert first and again and (first.rule, first.values) == (fact.rule, fact.triple[2:])
+            assert first.derived(fact.triple[2]) == fact
+            pieces, same = first.why(fact.triple[2]), again.why(fact.triple[2])
+            assert list(map(id, pieces)) == list(map(id, same))
+
+
+def test_what_is_stated_follows_from_nothing() -> None:
+    """A triple that the claim states is no conclusion, though others of its property are."""
+    for fields in CLAIMS:
+        claim = parsed(**fields)
+        found = reason(claim, knowledge())
+        assert [triple for triple in claim.facts if found.conclusion(triple)] == []
+
+
 def test_codes_outside_the_ontology_derive_nothing() -> None:
     """A code without knowledge leaves a trace in the claim and nothing more."""
     found = reasoned(lines=[{"code": "99213"}], operation={"procedures": [{"code": "29881"}]})

@@ -68,6 +68,7 @@ class Facts:
             self.sites[node] = Site(node, place, operated, place.positions[conus])
             if place.region not in self.regions:
                 self.regions[place.region] = (*operated, *place.steps)
+        # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}
         self.stated: dict[Term, tuple[str, Pieces]] = {}
         self._given: dict[tuple[str, Triple], Pieces] = {}
@@ -136,7 +137,7 @@ class Facts:
 
     # What follows, and why
 
-    def conclude(self, subject: str, predicate: str, values: tuple[Term, ...], *by: By) -> None:
+    def conclude(self, subject: str, predicate: str, values: tuple[Term, ...], by: tuple[By, ...]) -> None:
         """Add values of a property of a node that follow by some rules."""
         key = subject, predicate
         known = self.index.get(key)
@@ -150,7 +151,7 @@ class Facts:
     def give(self, subject: str, predicate: str, value: Term, by: By, *pieces: Premises) -> None:
         """Add a value of a property of a node, with its premises."""
         self._given[by.rule, (subject, predicate, value)] = pieces
-        self.conclude(subject, predicate, (value,), by)
+        self.conclude(subject, predicate, (value,), (by,))
 
     def given(self, by: str, triple: Triple) -> Pieces | None:
         """Return the premises with which a triple was given."""

@@ -62,7 +62,8 @@ def lines(facts: Facts) -> None:
     for code in by_code:
         if len(by_code[code]) > 1 or code.contained_in:
             _duplicates(facts, code, by_code)
-    _unknown_duplicates(facts)
+    if any(code is None for _, code in facts.lines):
+        _unknown_duplicates(facts)
     if len(facts.diagnoses) > 1:
         _excluded_pairs(facts)
         _repeated_diagnoses(facts)
@@ -245,8 +246,8 @@ def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
     return None
 
 
-_VALIDITY = By(rule("codeValidity"), _why_valid)
-_BASE = By(rule("baseLine"), _why_base)
+_VALIDITY = (By(rule("codeValidity"), _why_valid),)
+_BASE = (By(rule("baseLine"), _why_base),)
 _DUPLICATE, _EXCLUDED, _REPEATED, _TOGETHER, _MISPLACED, _MINUTES, _UNITS, _OVERLAP = map(
     giving,
     (

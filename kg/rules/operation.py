@@ -38,7 +38,7 @@ def _expose(facts: Facts, line: str, code: Code) -> None:
     facts.conclude(line, EXPOSURE, nodes, _EXPOSURE)
     for node, site in zip(nodes, facts.sites.values(), strict=True):
         key = node, AT_SITE
-        index[key], concluded[key] = (site.node,), _EXPOSED
+        index[key], concluded[key] = (site.node,), _EXPOSURE
         if site.position.values or CONUS not in code.courses:
             key = node, IS_SETTLED
             index[key], concluded[key] = _TRUE, _SETTLED
@@ -106,10 +106,9 @@ def _exposed(facts: Facts, node: Term) -> tuple[str, Site]:
 
 
 _TRUE = (TRUE,)
-_SITES = {True: By(rule("siteOfLevel"), _why_level), False: By(rule("siteOfCode"), _why_region)}
-_POSITIONS = {name: By(rule(name), _why_position) for name in ("atCord", "belowCord", "atConus", "belowConus")}
-_EXPOSURE = By(rule("exposure"), _why_exposed)
-_EXPOSED = (_EXPOSURE,)
+_SITES = {True: (By(rule("siteOfLevel"), _why_level),), False: (By(rule("siteOfCode"), _why_region),)}
+_POSITIONS = {name: (By(rule(name), _why_position),) for name in ("atCord", "belowCord", "atConus", "belowConus")}
+_EXPOSURE = (By(rule("exposure"), _why_exposed),)
 _SETTLED = (By(rule("settled"), _why_settled),)
 _AT_RISK = (By(rule("atRisk"), _why_at_risk),)
 _SURGICAL = giving("surgicalSite")

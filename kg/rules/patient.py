@@ -46,7 +46,7 @@ def patient(facts: Facts) -> None:
     if found.parts:
         found.combine()
     for node in found.unlocated:
-        facts.conclude(node, REGION, (OPERATED_REGION,), _IN_OPERATED)
+        facts.conclude(node, REGION, (OPERATED_REGION,), (_IN_OPERATED,))
     for line, _ in facts.lines:
         if performer := facts.iri(line, PERFORMER):
             found.stated_by_role(line, performer)
@@ -73,7 +73,7 @@ class _Findings:
             regions, where, further = (place.region,) if whole else (), {}, (((node, REGION, region),), place.steps)
             self.locate(node, _OPERATED, {}, self.operated(regions, _recorded(facts, node), *further))
         elif regions:
-            facts.conclude(node, REGION, self.and_operated, _OPERATED, _IN_OPERATED)
+            facts.conclude(node, REGION, self.and_operated, _LOCATED)
         else:
             self.unlocated.append(node)
         if (kinds := facts.tables.kinds[concept]) and facts.iri(node, STATUS) == PRESENT:
@@ -147,9 +147,9 @@ class _Findings:
         """Conclude a finding."""
         facts = self.facts
         facts.stated[node] = by.rule, pieces
-        facts.conclude(of, FINDING, (node,), by)
-        facts.conclude(node, CONCEPT, (concept,), by)
-        facts.conclude(node, STATUS, (status,), by)
+        facts.conclude(of, FINDING, (node,), (by,))
+        facts.conclude(node, CONCEPT, (concept,), (by,))
+        facts.conclude(node, STATUS, (status,), (by,))
 
     def operated(self, regions: Iterable[Term], *pieces: Premises) -> Pieces:
         """Return what shows that a finding in some regions is where the operation was; nothing if it is not."""
@@ -162,9 +162,9 @@ class _Findings:
         facts.located[node] = where, operated
         if not operated:
             if where:
-                facts.conclude(node, REGION, tuple(where), by)
+                facts.conclude(node, REGION, tuple(where), (by,))
         elif where:
-            facts.conclude(node, REGION, (*where, OPERATED_REGION), by, _IN_OPERATED)
+            facts.conclude(node, REGION, (*where, OPERATED_REGION), (by, _IN_OPERATED))
         else:
             self.unlocated.append(node)
 
@@ -204,4 +204,5 @@ _OPERATED, _OF_CODE, _COMBINED_REGION = (
     By(rule(name), _why_region) for name in ("operatedRegion", "codeRegion", "combination")
 )
 _IN_OPERATED = By(rule("inOperatedRegion"), _why_in_operated)
+_LOCATED = (_OPERATED, _IN_OPERATED)
 _DENIES, _STATES, _COMBINATION, _ROLE = map(_stating, ("codeDenies", "codeStates", "combination", "roleStates"))
