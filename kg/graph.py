@@ -149,7 +149,17 @@ def serialize(triples: Iterable[Triple], format: ox.RdfFormat, prefixes: Mapping
     quads = [
         ox.Triple(_as_subject(s), ox.NamedNode(p), _oxigraph(o)) for about in by_subject.values() for s, p, o in about
     ]
-    data = ox.serialize(quads, format=format, prefixes=dict(prefixes))
+    return _written(quads, format, prefixes)
+
+
+def rewrite(ntriples: str, format: ox.RdfFormat, prefixes: Mapping[str, str]) -> str:
+    """Write N-Triples in another format, in the same order."""
+    quads = ox.parse(ntriples, format=ox.RdfFormat.N_TRIPLES)
+    return _written((quad.triple for quad in quads), format, prefixes)
+
+
+def _written(triples: Iterable[ox.Triple], format: ox.RdfFormat, prefixes: Mapping[str, str]) -> str:
+    data = ox.serialize(triples, format=format, prefixes=dict(prefixes))
     lines = (data or b"").decode().splitlines(keepends=True)
     declared = [line for line in lines if line.startswith("@prefix ")]  # in any order, from run to run
     return "".join((*sorted(declared), *lines[len(declared) :]))
