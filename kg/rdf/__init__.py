@@ -25,7 +25,7 @@ from kg.graph import parse, rewrite
 from kg.knowledge import Knowledge
 from kg.rdf.form import DETERMINATIONS, POSTURES, Told, unreadable
 from kg.rdf.read import Reader
-from kg.rdf.write import Writer
+from kg.rdf.write import EARL, Writer
 from kg.terms import PREFIXES, Triple
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def to_turtle(told: Told) -> str:
 def prefixes(told: Told) -> dict[str, str]:
     """Return the prefixes with which a determination is written."""
     own = {"claim": f"{told.claim}#", "policy": f"{told.policy.partition('#')[0]}#", "this": f"{told.iri}#"}
-    return {**PREFIXES, "determination": DETERMINATIONS, **own}
+    return {**PREFIXES, "determination": DETERMINATIONS, "earl": EARL, **own}
 
 
 def from_turtle(text: str | bytes, knowledge: Knowledge) -> Told:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from kg.errors import ClaimError, Fault
 from kg.knowledge import Knowledge
 from kg.rules.patient import OPERATED_REGION
-from kg.terms import COV, PROV, RDF, RDFS, XSD, Literal, Term, local_name, written
+from kg.terms import COV, PROV, RDF, RDFS, TYPE, XSD, Literal, Term, local_name, written
 
 Json = dict[str, Any]
 Said = tuple[tuple[str, tuple[str, ...]], ...]  # properties, each with its values, terms as JSON carries them
@@ -186,8 +186,8 @@ class Object:
 
     def term(self, value: Json, to: Writing) -> str:
         """Return the node of an object."""
-        more = ((RDF + "type", (COV + self.cls,)), *to.said(value, self.tells)) if to.whole else ()
-        return to.node(self.name, to.said(value, self.fields), more)
+        said = ((TYPE, (COV + self.cls,)), *to.said(value, self.fields))
+        return to.node(self.name, said, to.said(value, self.tells) if to.whole else ())
 
     def value(self, term: Term, of: Reading) -> Json:
         """Return the object of a node."""

@@ -190,7 +190,7 @@ class Reader:
         """Return the words of a criterion, from the knowledge if that holds it."""
         known = self.knowledge.criteria.get(iri)
         if known is None:
-            return self.object(iri, CRITERION)
+            return {key: kind.value(self.one(iri, predicate), self) for key, predicate, kind, _ in CRITERION}
         return {"label": known.label, "clause": known.clause, "quote": known.quote, "kind": known.kind}
 
     def guidance(self, iri: str) -> Json:

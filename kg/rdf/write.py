@@ -1,10 +1,12 @@
 """Write a determination as RDF: its whole proof, or the part that queries ask for."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from kg.rdf.form import (
     COMMENT,
+    CRITERION,
     DAY,
     DERIVATION,
     DERIVED_FROM,
@@ -22,7 +24,6 @@ from kg.rdf.form import (
     SUBJECT,
     TEXT,
     WORDS,
-    CRITERION,
     Field,
     Json,
     Said,
@@ -31,7 +32,7 @@ from kg.rdf.form import (
 )
 from kg.terms import COV, CPT, HCPCS, RDF, TYPE
 
-EARL_OUTCOME = "http://www.w3.org/ns/earl#outcome"
+EARL = "http://www.w3.org/ns/earl#"
 AT_NODE, HAS_PART, WITNESS, HAS_STATUS = (COV + name for name in ("atNode", "hasPart", "witness", "hasStatus"))
 POSTURE, OF_LINE, CODE, SOURCE = COV + "posture", COV + "ofLine", COV + "code", COV + "source"
 GUIDANCE, LISTS_ALL, ALTERNATIVE = COV + "guidance", COV + "listsAllOf", COV + "alternative"
@@ -54,13 +55,15 @@ class Writer:
         self._count: Counter[str] = Counter()
         self._statements: dict[tuple[str, str, str], str] = {}
         self._trees: dict[int, str] = {}  # by identity: what lines share is one object of the value
-        self._derivations: list[str] = []
+        self._proved: set[str] = set()
         self._statuses = names(self.knowledge, "Status")
         self._postures = names(self.knowledge, "Posture")
 
     def text(self) -> str:
         """Return the determination as N-Triples, what is said of a node together."""
         self.determination()
+        if self.whole:
+            self.proof()
         return "".join(
             f"<{subject}> <{predicate}> {term if _is_literal(term) else f'<{term}>'} .\n"
             for subject, about in self._about.items()
@@ -110,7 +113,7 @@ class Writer:
     # The determination
 
     def determination(self) -> None:
-        """Say what the determination is about, and what it says under each posture."""
+        """Say what the determination is about, and what it says of each line under each posture."""
         told = self.told
         first = told.of[POSTURES[0]]
         self.say(
@@ -123,30 +126,14 @@ class Writer:
                 (KNOWLEDGE_HASH, (TEXT.term(first["knowledge"], self),)),
             ),
         )
-        if self.whole:
-            day = DAY.term(first["serviceDate"], self)
-            self.say(told.iri, ((COMMENT, (WORDS.term(first["notice"], self),)),))
-            self.say(told.iri, ((DERIVED_FROM, (told.claim, told.edition)),))
-            self.say(told.claim, ((SERVICE_DATE, (day,)),))
         for posture, value in told.of.items():
-            if self.whole:
-                self.posture(value, posture)
             for line in value["lines"]:
                 self.line(line, posture)
-            if value is first:
-                self.say(told.iri, ((HAS_EDIT, tuple(map(self.edit, value["edits"]))),))
-
-    def posture(self, value: Json, posture: str) -> None:
-        """Say what was derived where undocumented facts and guidelines count in one way."""
-        self._derivations = [DERIVATION.term(one, self) for one in value["derivations"]]
-        node = f"{self.told.iri}#{posture}"
-        self.say(self.told.iri, ((HAS_CLAIM_DECISION, (node,)),))
-        about = (TYPE, (COV + "ClaimDecision",)), (POSTURE, (self._postures[posture],))
-        self.say(node, (*about, (HAS_DERIVATION, tuple(self._derivations))))
+        self.say(told.iri, ((HAS_EDIT, tuple(map(self.edit, first["edits"]))),))
 
     def line(self, line: Json, posture: str) -> None:
         """Say what is decided of a line under a posture, and show its criteria tree."""
-        node = f"{self.told.iri}#line-{line['line']}-{posture}"
+        node = self.of_posture(line, posture)
         self.say(self.told.iri, ((HAS_LINE_DECISION, (node,)),))
         about = self._about.setdefault(node, [(TYPE, COV + "LineDecision")])
         about += [(OF_LINE, self.of_line(line)), (CODE, self.code(line["code"])), (POSTURE, self._postures[posture])]
@@ -154,11 +141,10 @@ class Writer:
         for fact in dict.fromkeys(FACT.term(one["fact"], self) for one in line["missing"]):
             about.append((COV + ("missingField" if _is_literal(fact) else "missing"), fact))
         about.append((HAS_STATUS, self.status(line["path"])))
-        if self.whole:
-            guidance = tuple(one["clause"] for one in line["guidance"])
-            listed = tuple(dict.fromkeys(self.listed(line["path"])))
-            self.say(node, (*self.said(line, LINE_TELLS), (GUIDANCE, guidance)))
-            about += [(LISTS_ALL, status) for status in listed]
+
+    def of_posture(self, line: Json, posture: str) -> str:
+        """Return the decision on a line under a posture."""
+        return f"{self.told.iri}#line-{line['line']}-{posture}"
 
     def of_line(self, value: Json) -> str:
         """Return the line that a decision or an edit is about."""
@@ -172,64 +158,84 @@ class Writer:
     def edit(self, edit: Json) -> str:
         """Return the node of an edit that holds."""
         line = () if edit["line"] is None else ((OF_LINE, (self.of_line(edit),)),)
-        more = ((TYPE, (COV + "EditHit",)), *self.said(edit, EDIT_TELLS)) if self.whole else ()
-        return self.node("edit", (*self.said(edit, EDIT), *line, (HAS_STATUS, (self.status(edit["path"]),))), more)
-
-    # The criteria tree
+        status = (HAS_STATUS, (self.status(edit["path"]),))
+        return self.node("edit", ((TYPE, (COV + "EditHit",)), *self.said(edit, EDIT), *line, status))
 
     def status(self, tree: Json) -> str:
         """Return the node of a status, with all below it."""
         node = self._trees.get(id(tree))
-        if node is not None:
-            return node
-        said: Said = (A_STATUS, (OF_CRITERION, (tree["criterion"],)), (STATUS, (self._statuses[tree["status"]],)))
-        if "at" in tree:
-            said += ((AT_NODE, (tree["at"],)),)
-        if tree["parts"]:
-            said += ((HAS_PART, tuple([self.status(part) for part in tree["parts"]])),)
-        if tree["witnesses"]:
-            said += ((WITNESS, tuple([self.statement(triple) for triple in tree["witnesses"]])),)
-        more = self.proof(tree) if self.whole and ("status", said) not in self._known else ()
-        node = self._trees[id(tree)] = self.node("status", said, more)
-        if self.whole and "alternatives" in tree and all(p != ALTERNATIVE for p, _ in self._about[node]):
-            self.say(node, ((ALTERNATIVE, tuple(map(self.alternative, tree["alternatives"]))),))
+        if node is None:
+            said: Said = (A_STATUS, (OF_CRITERION, (tree["criterion"],)), (STATUS, (self._statuses[tree["status"]],)))
+            if "at" in tree:
+                said += ((AT_NODE, (tree["at"],)),)
+            if tree["parts"]:
+                said += ((HAS_PART, tuple([self.status(part) for part in tree["parts"]])),)
+            if tree["witnesses"]:
+                said += ((WITNESS, tuple([self.statement(triple) for triple in tree["witnesses"]])),)
+            node = self._trees[id(tree)] = self.node("status", said)
         return node
+
+    # The rest of its proof: after the above, so that the nodes of that have the same names without it
+
+    def proof(self) -> None:
+        """Say what follows from what, what would change a decision, and all of it in words."""
+        told = self.told
+        first = told.of[POSTURES[0]]
+        day = DAY.term(first["serviceDate"], self)
+        self.say(told.claim, ((SERVICE_DATE, (day,)),))
+        notice = (COMMENT, (WORDS.term(first["notice"], self),))
+        self.say(told.iri, (notice, (DERIVED_FROM, (told.claim, told.edition))))
+        for posture, value in told.of.items():
+            derivations = tuple(DERIVATION.term(one, self) for one in value["derivations"])
+            node = f"{told.iri}#{posture}"
+            self.say(told.iri, ((HAS_CLAIM_DECISION, (node,)),))
+            about = (TYPE, (COV + "ClaimDecision",)), (POSTURE, (self._postures[posture],))
+            self.say(node, (*about, (HAS_DERIVATION, derivations)))
+            for line in value["lines"]:
+                self.told_of_line(line, posture, derivations)
+            for edit in value["edits"] if value is first else ():
+                self.say(self.edit(edit), self.said(edit, EDIT_TELLS))
+                self.told_of_tree(edit["path"], derivations)
+
+    def told_of_line(self, line: Json, posture: str, derivations: Sequence[str]) -> None:
+        """Say why a line is decided so, and what would change it."""
+        node = self.of_posture(line, posture)
+        self.say(node, (*self.said(line, LINE_TELLS), (GUIDANCE, tuple(one["clause"] for one in line["guidance"]))))
+        listed = dict.fromkeys(self.told_of_tree(line["path"], derivations))
+        self._about[node] += [(LISTS_ALL, status) for status in listed]
+
+    def told_of_tree(self, tree: Json, derivations: Sequence[str]) -> list[str]:
+        """Say what is told of each status of a tree, and return those of which all sets of witnesses are listed."""
+        node = self.status(tree)
+        if node not in self._proved:
+            self._proved.add(node)
+            self.describe(tree)
+            outcome = self.knowledge.graph.iri(self._statuses[tree["status"]], EARL + "outcome")
+            self.say(node, ((EARL + "outcome", (outcome,) if outcome else ()), *self.said(tree, LEAF_TELLS)))
+            self.say(node, self.said(tree, CRITERION[:1]) if "at" in tree else ())
+            self.say(node, ((DERIVED_FROM, tuple(derivations[i] for i in tree.get("derived", ()))),))
+        if "alternatives" in tree and all(p != ALTERNATIVE for p, _ in self._about[node]):
+            self.say(node, ((ALTERNATIVE, tuple(map(self.alternative, tree["alternatives"]))),))
+        below = [self.told_of_tree(part, derivations) for part in tree["parts"]]
+        return [*([node] if "alternatives" in tree else []), *chain.from_iterable(below)]
 
     def alternative(self, triples: list[list[str]]) -> str:
         """Return the node of a set of witnesses that suffices."""
         return self.node("alternative", ((WITNESS, tuple(map(self.statement, triples))),))
 
-    def listed(self, tree: Json) -> Iterator[str]:
-        """Yield the statuses of which all sets of witnesses are listed."""
-        if "alternatives" in tree:
-            yield self.status(tree)
-        for part in tree["parts"]:
-            yield from self.listed(part)
-
-    def proof(self, tree: Json) -> Said:
-        """Return what is said of a status besides what it is."""
-        self.describe(tree)
-        outcome = self.knowledge.graph.iri(self._statuses[tree["status"]], EARL_OUTCOME)
-        return (
-            (EARL_OUTCOME, (outcome,) if outcome else ()),
-            *(self.said(tree, CRITERION[:1]) if "at" in tree else ()),
-            *self.said(tree, LEAF_TELLS),
-            (DERIVED_FROM, tuple(self._derivations[i] for i in tree.get("derived", ()))),
-        )
-
     def describe(self, tree: Json) -> None:
         """Say where in the record the facts of a status stand, and what no knowledge says of its criterion."""
         for one in tree.get("sources", ()):
-            self.tell(one["fact"], (SOURCE, TEXT.term(one["source"], self)))
+            self.add(one["fact"], SOURCE, TEXT.term(one["source"], self))
         if tree["criterion"] not in self.knowledge.criteria:
-            for predicate, terms in self.said(tree, CRITERION):
-                self.tell(tree["criterion"], (predicate, terms[0]))
+            for predicate, (term,) in self.said(tree, CRITERION):
+                self.add(tree["criterion"], predicate, term)
 
-    def tell(self, subject: str, once: tuple[str, str]) -> None:
-        """Say something of a node that another document names, unless it was said."""
+    def add(self, subject: str, predicate: str, term: str) -> None:
+        """Say something of a node that is not of this document, once."""
         about = self._about.setdefault(subject, [])
-        if once not in about:
-            about.append(once)
+        if (predicate, term) not in about:
+            about.append((predicate, term))
 
 
 def in_order(terms: Iterable[str]) -> list[str]:
