@@ -3,14 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import pyoxigraph as ox
-
 import kg
 from api.index import Local, Named, knowledge_triples
 from api.snapshots import publish
-from kg.graph import serialize
-from kg.rdf import determination_iri, to_triples
-from kg.terms import Triple
+from kg.graph import ntriples
+from kg.rdf import tell, to_ntriples
 
 
 def write_index(data: Path, knowledge: kg.Knowledge, determinations: Iterable[kg.Determination]) -> None:
@@ -19,12 +16,9 @@ def write_index(data: Path, knowledge: kg.Knowledge, determinations: Iterable[kg
     mark = index.begin(list(knowledge_triples(knowledge)), knowledge.hash)
     graphs: dict[str, Named] = {}
     for determination in determinations:
-        graphs[determination.claim.iri] = _named(determination.claim.iri, determination.claim.facts)
-        name = determination_iri(determination)
-        graphs[name] = _named(name, to_triples(determination))
+        claim = determination.claim
+        graphs[claim.iri] = Named(claim.iri, ntriples(claim.facts).encode())
+        told = tell(determination)
+        graphs[told.iri] = Named(told.iri, to_ntriples(told, whole=False).encode())
     index.write(list(graphs.values()), mark)
     publish(data, index.store)
-
-
-def _named(name: str, triples: Iterable[Triple]) -> Named:
-    return Named(name, serialize(triples, ox.RdfFormat.N_TRIPLES, {}).encode())

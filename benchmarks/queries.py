@@ -18,8 +18,8 @@ from api.library import Saved, library
 from api.snapshots import newest, publish
 from api.workers import Pool, QueryError, Question
 from benchmarks.cases import determinations
-from kg.graph import serialize
-from kg.rdf import determination_iri, to_triples
+from kg.graph import ntriples
+from kg.rdf import tell, to_ntriples
 
 TRIPLES = 1_000_000
 RUNS = 5
@@ -29,20 +29,17 @@ BATCH = 100  # graphs that are written together
 
 def graphs(made: Iterable[kg.Determination]) -> Iterator[Named]:
     """Yield claim and determination graphs for ever: each of those made, then copies of them under other names."""
-
-    def text(triples: Iterable[kg.terms.Triple]) -> str:
-        return serialize(triples, ox.RdfFormat.N_TRIPLES, {})
-
     kept = []
     for one in made:
-        item = (one.claim.iri, text(one.claim.facts), determination_iri(one), text(to_triples(one)))
+        told = tell(one)
+        item = (told.claim, ntriples(one.claim.facts), told.iri, to_ntriples(told, whole=False))
         kept.append(item)
         yield Named(item[0], item[1].encode())
         yield Named(item[2], item[3].encode())
-    for copy, (claim, facts, name, told) in zip(count(1), cycle(kept), strict=False):
+    for copy, (claim, facts, name, triples) in zip(count(1), cycle(kept), strict=False):
         other, renamed = f"{claim}-copy-{copy}", f"{name}-copy-{copy}"
         yield Named(other, facts.replace(claim, other).encode())
-        yield Named(renamed, told.replace(claim, other).replace(name, renamed).encode())
+        yield Named(renamed, triples.replace(claim, other).replace(name, renamed).encode())
 
 
 def fill(data: Path, knowledge: kg.Knowledge) -> int:

@@ -248,14 +248,15 @@ def check(claims: Claims, policy: Policy = None) -> None:
 
 @app.command()
 def verify(
-    determination: Annotated[Path, typer.Argument(metavar="DETERMINATION", help="as JSON")],
+    determination: Annotated[Path, typer.Argument(metavar="DETERMINATION", help="as JSON, or as Turtle (.ttl)")],
     claim: Annotated[Path, typer.Argument(metavar="CLAIM")],
 ) -> None:
     """Replay the proof of a determination independently: the first step that does not hold, or what was checked."""
-    from kg.verify import STEPS, read_determination
+    from kg.verify import STEPS
     from kg.verify import verify as replayed
 
-    failures = replayed(read_determination(determination), kg.read_claim(claim))
+    given = kg.read_claim(claim)
+    failures = [failure for value in _values(determination) for failure in replayed(value, given)]
     if failures:
         typer.echo(f"{determination.name} does not hold: {failures[0]}", err=True)
         raise typer.Exit(UNPROVEN)
@@ -483,9 +484,9 @@ def shapes(
 
 def _rendered(answers: list["kg.Determination | ClaimError"], format: Format, to_terminal: bool) -> str:
     if format is Format.turtle:
-        from kg.rdf import to_turtle
+        from kg.rdf import tell, to_turtle
 
-        return "\n".join(to_turtle(answer) for answer in answers if not isinstance(answer, ClaimError))
+        return "\n".join(to_turtle(tell(answer)) for answer in answers if not isinstance(answer, ClaimError))
     told = [_faulty(a) if isinstance(a, ClaimError) else a.to_dict() for a in answers]
     if format is Format.json:
         return json.dumps(told[0] if len(told) == 1 else told, indent=2, ensure_ascii=False) + "\n"
@@ -496,6 +497,17 @@ def _rendered(answers: list["kg.Determination | ClaimError"], format: Format, to
     from kg.text import print_all
 
     return _printed(lambda console: print_all(told, console), to_terminal)
+
+
+def _values(path: Path) -> list[dict[str, Any]]:
+    """Read a determination: as JSON under one posture, as Turtle under each."""
+    if path.suffix == ".ttl":
+        from kg.rdf import read_turtle
+
+        return list(read_turtle(path, kg.load_knowledge()).of.values())
+    from kg.verify import read_determination
+
+    return [dict(read_determination(path))]
 
 
 def _tabled(media: str, body: bytes, to_terminal: bool) -> str:

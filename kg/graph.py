@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyoxigraph as ox
 
-from kg.terms import RDF, Blank, Literal, Term, Triple
+from kg.terms import RDF, Blank, Literal, Term, Triple, written
 
 NIL = RDF + "nil"
 FIRST = RDF + "first"
@@ -135,7 +135,7 @@ def _oxigraph(term: Term) -> ox.NamedNode | ox.BlankNode | ox.Literal:
     if isinstance(term, str):
         return ox.NamedNode(term)
     if isinstance(term, Blank):
-        return ox.BlankNode(term.label.replace("/", "-").replace(".", "-"))
+        return ox.BlankNode(_label(term))
     if term.language:
         return ox.Literal(term.value, language=term.language)
     return ox.Literal(term.value, datatype=ox.NamedNode(term.datatype))
@@ -149,7 +149,32 @@ def serialize(triples: Iterable[Triple], format: ox.RdfFormat, prefixes: Mapping
     quads = [
         ox.Triple(_as_subject(s), ox.NamedNode(p), _oxigraph(o)) for about in by_subject.values() for s, p, o in about
     ]
-    data = ox.serialize(quads, format=format, prefixes=dict(prefixes))
+    return _written(quads, format, prefixes)
+
+
+def ntriples(triples: Iterable[Triple]) -> str:
+    """Write triples as N-Triples, in their order."""
+    return "".join(f"{_shown(s)} <{p}> {_shown(o)} .\n" for s, p, o in triples)
+
+
+def _shown(term: Term) -> str:
+    if isinstance(term, Blank):
+        return f"_:{_label(term)}"
+    return f"<{term}>" if isinstance(term, str) else written(term)
+
+
+def _label(blank: Blank) -> str:
+    return blank.label.replace("/", "-").replace(".", "-")
+
+
+def rewrite(ntriples: str, format: ox.RdfFormat, prefixes: Mapping[str, str]) -> str:
+    """Write N-Triples in another format, in the same order."""
+    quads = ox.parse(ntriples, format=ox.RdfFormat.N_TRIPLES)
+    return _written((quad.triple for quad in quads), format, prefixes)
+
+
+def _written(triples: Iterable[ox.Triple], format: ox.RdfFormat, prefixes: Mapping[str, str]) -> str:
+    data = ox.serialize(triples, format=format, prefixes=dict(prefixes))
     lines = (data or b"").decode().splitlines(keepends=True)
     declared = [line for line in lines if line.startswith("@prefix ")]  # in any order, from run to run
     return "".join((*sorted(declared), *lines[len(declared) :]))

@@ -25,12 +25,9 @@ from api.results import PARQUET, XLSX
 from api.snapshots import publish
 from api.workers import Answer, Pool, Question
 from benchmarks.cases import determinations
-from kg.decide import POSTURES
 from kg.errors import KnowledgeError
-from kg.evaluate import Reading
-from kg.outcome import Outcome
-from kg.rdf import determination_iri
-from kg.terms import ANATOMY, CONDITION, COV, RDFS, SKOS, Term, local_name
+from kg.rdf import POSTURES, determination_iri
+from kg.terms import ANATOMY, CONDITION, COV, RDFS, SKOS, local_name
 from tests.conftest import ROOT
 
 Row = tuple[str, ...]
@@ -349,21 +346,20 @@ def criteria_never_met(world: World) -> list[Row]:
     asked: dict[str, set[str]] = {}
     met: set[str] = set()
     for one in world.told:
-        left: list[tuple[Outcome, Term, Reading]] = []
-        for judged in one.determination.lines:
-            of_postures = ((judged.decisions[posture].case.root, judged.readings[posture]) for posture in POSTURES)
-            left += [(root, judged.node, reading) for root, reading in of_postures]
-        left += [
-            (hit.outcome, hit.node, one.determination.lines[0].readings[POSTURES[0]]) for hit in one.determination.hits
-        ]
-        while left:
-            outcome, focus, reading = left.pop()
-            asked.setdefault(outcome.criterion.iri, set()).add(str(focus))
-            if outcome.status == "met":
-                met.add(outcome.criterion.iri)
-            left.extend((part, focus, reading) for part in outcome.parts)
-            left.extend((inner, other, within) for other, inner, within in reading.others(outcome.criterion, focus))
+        for value in one.of.values():
+            trees = [(one.iri(line), line["path"]) for line in value["lines"]]
+            trees += [(one.iri(edit), edit["path"]) for edit in value["edits"] if edit["line"]]
+            met.update(node["criterion"] for edit in value["edits"] for node in nodes(edit["path"]) if is_met(node))
+            for line, tree in trees:
+                for node in nodes(tree):
+                    asked.setdefault(node["criterion"], set()).add(line)
+                    if is_met(node):
+                        met.add(node["criterion"])
     return [(x, world.text(x, RDFS + "label"), str(len(asked[x]))) for x in asked.keys() - met]
+
+
+def is_met(node: Json) -> bool:
+    return bool(node["status"] == "met")
 
 
 def decisions_by_policy(world: World) -> list[Row]:
