@@ -117,7 +117,7 @@ class Words:
 
     def not_there(self, exposure: Term) -> str:
         """Return what a line monitors and what of its pathways runs through a site."""
-        code = str(self.index[str(exposure).partition("-at-")[0], CODE][0])
+        code = str(self.index[str(exposure).rpartition("-at-")[0], CODE][0])
         there = " and ".join(map(self.name, self.index.get((exposure, AT_RISK), ()))) or "nothing"
         site = self.index[exposure, AT_SITE][0]
         positions = self.index.get((site, CORD_POSITION), ())
