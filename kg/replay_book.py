@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kg.graph import Graph, read
-from kg.replay import Criterion, Kept, read_criterion
-from kg.replay_rules import Background
+from kg.replay import Kept
+from kg.replay_background import Background
+from kg.replay_criteria import Criterion, read_criterion
 from kg.terms import CONDITION, COV, RDFS, SKOS, TYPE, XSD, Literal, Term, local_name
 
 COVERED, CONDITIONED, NOT_EXCLUDED, PERFORMED, DOCUMENTED = (

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain, product
 
-from kg.replay import OPEN, Criterion, sides
 from kg.replay_book import BASE, CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Book
+from kg.replay_criteria import OPEN, Criterion, sides
 from kg.replay_lines import APPROVE, DENY, NOT_BILLABLE, PEND, REVIEW, Case, Verdict, doubts
 from kg.replay_record import Atom, Facts, Record
 from kg.replay_sets import Sets, least, least_sets, of_each

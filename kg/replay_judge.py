@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from kg.graph import Graph
-from kg.replay import Reading, read_criterion
+from kg.replay import Reading
 from kg.replay_book import BASE, CONTINUOUS, COVERED, DOCUMENTED, EXCLUSIONS, STANCES, Book, Clause, Edit
 from kg.replay_changes import Changes, regardless
+from kg.replay_criteria import read_criterion
 from kg.replay_lines import (
     APPROVE,
     DENY,

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
-from kg.replay import Bits, Criterion, Reading, joined, read_criterion
+from kg.replay import Reading
 from kg.replay_book import (
     BASE,
     CONDITIONED,
@@ -22,6 +22,7 @@ from kg.replay_book import (
     Book,
     Clause,
 )
+from kg.replay_criteria import Bits, Criterion, joined, read_criterion
 from kg.replay_sets import Sets, walked
 from kg.terms import COV
 

@@ -8,168 +8,19 @@ tells the first, and the others say whether that one is minimal.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain, islice, pairwise, product
-from pathlib import Path
+from itertools import islice, pairwise, product
 
 from kg.graph import Graph
-from kg.terms import ANATOMY, COV, ICD10CM, RDFS, TYPE, XSD, Literal, Term, Triple, local_name
+from kg.replay_background import CORD, PART_OF, SPINE, SUBCLASS_OF, Background
+from kg.replay_supports import ALREADY, Piece, Support, Supports, at_once, minimal, one_walk, said, together
+from kg.terms import ANATOMY, COV, TYPE, XSD, Literal, Term, Triple, local_name
 
-Piece = tuple[Triple, ...]  # triples that are told in one breath: a walk, or what says one thing of a node
-Support = tuple[Piece, ...]
-Supports = tuple[Support, ...]
 Derivations = dict[Triple, dict[str, Supports]]  # each derived triple, by each rule that gives it
 Rule = Iterator[tuple[str, Triple, Iterable[Support]]]
 
-MANY = 4096  # supports of one fact that are looked at
 TRUE = Literal("true", XSD + "boolean")
-SPINE, CORD = ANATOMY + "VertebralColumn", ANATOMY + "SpinalCord"
 CONUS, CAUDA_EQUINA = ANATOMY + "ConusMedullaris", ANATOMY + "CaudaEquina"
-PART_OF, CAUDAL = ANATOMY + "partOf", ANATOMY + "directlyCaudalTo"
-SUBCLASS_OF = RDFS + "subClassOf"
 OPERATED_REGION = COV + "OperatedRegion"
-ALREADY: Supports = ((),)
-
-
-def triples_of(support: Support) -> frozenset[Triple]:
-    """Return the triples of a support."""
-    return frozenset(chain.from_iterable(support))
-
-
-def minimal(supports: Iterable[Support]) -> Supports:
-    """Drop each support that contains another; of equal ones the first stays, and so does their order."""
-    given = list(islice(supports, MANY))
-    if len(given) < 2:
-        return tuple(given)
-    sets = [triples_of(support) for support in given]
-    kept: list[int] = []
-    for i in sorted(range(len(sets)), key=lambda i: len(sets[i])):
-        if not any(sets[other] <= sets[i] for other in kept):
-            kept.append(i)
-    return tuple(given[i] for i in sorted(kept))
-
-
-def together(*each: Iterable[Support]) -> Supports:
-    """Return what shows all of several things, from what shows each."""
-    result = ALREADY
-    for supports in each:
-        result = minimal(a + b for a in result for b in supports)
-    return result
-
-
-def said(*triples: Triple) -> Supports:
-    """Return some triples as the one support of what they say."""
-    return ((triples,),)
-
-
-def at_once(supports: Iterable[Support]) -> Supports:
-    """Tell each support in one breath, no triple twice."""
-    return minimal((tuple(dict.fromkeys(chain.from_iterable(support))),) for support in supports)
-
-
-class Background:
-    """The knowledge as the rules read it; what is found of it is kept, since it is the same for all claims."""
-
-    def __init__(self, graph: Graph, root: Path) -> None:
-        self.graph = graph
-        self._above: dict[tuple[str, Term], dict[Term, Supports]] = {}
-        self._regions: dict[str, tuple[str, Supports]] = {}
-        release = (root / "ontology/codes/icd10cm-release.txt").read_text()
-        self.release = f"\n{release}\n"
-        lines = (root / "ontology/codes/icd10cm-history.txt").read_text().splitlines()
-        rows = [line.split() for line in lines if not line.startswith("#")]
-        self.gone = {code: date.fromisoformat(gone) for code, _, gone in rows if gone != "-"}
-        below = {rostral: caudal for caudal, p, rostral in graph if p == CAUDAL}
-        level = next(iter(set(below) - set(below.values())))
-        self.spine = [level]
-        while level in below:
-            level = below[level]
-            self.spine.append(level)
-        self.rank = {level: i for i, level in enumerate(self.spine)}
-
-    def above(self, predicate: str, node: Term) -> dict[Term, Supports]:
-        """Return a node and all to which a property leads from it, the nearest first, each with all ways there."""
-        key = (predicate, node)
-        if key not in self._above:
-            ways: list[tuple[Term, Piece]] = [(node, ())]
-            for step in self.graph.objects(node, predicate):
-                for end, longer in self.above(predicate, step).items():
-                    ways += [(end, ((node, predicate, step), *chain.from_iterable(way))) for way in longer]
-            found: dict[Term, list[Support]] = {}
-            for end, way in sorted(ways, key=lambda one: len(one[1])):
-                found.setdefault(end, []).append((way,) if way else ())
-            self._above[key] = {end: tuple(supports) for end, supports in found.items()}
-        return self._above[key]
-
-    def stated(self, code: str, predicate: str) -> dict[Term, Supports]:
-        """Return what a class or one above it states by a property, with what shows it."""
-        found: dict[Term, list[Support]] = {}
-        for cls, ways in self.above(SUBCLASS_OF, code).items():
-            for value in self.graph.objects(cls, predicate):
-                shown = at_once((*way, ((cls, predicate, value),)) for way in ways)
-                found.setdefault(value, []).extend(shown)
-        return {value: minimal(supports) for value, supports in found.items()}
-
-    def main_region(self, place: str) -> tuple[str, Supports]:
-        """Return the region of the spine, of those that are direct parts of it, in which a place lies."""
-        for region, ways in self.above(PART_OF, place).items():
-            if (region, PART_OF, SPINE) in self.graph:
-                return str(region), ways
-        return place, ALREADY
-
-    def walk(self, caudal: Term, rostral: Term) -> Piece:
-        """Return the steps up the spine from one level to another."""
-        levels = self.spine[self.rank[rostral] : self.rank[caudal] + 1]
-        return tuple((lower, CAUDAL, upper) for upper, lower in reversed(list(pairwise(levels))))
-
-    def extent(self, place: str) -> list[Term]:
-        """Return the levels of a place, from the head down."""
-        return [level for level in self.spine if place in self.above(PART_OF, level)]
-
-    def within(self, level: Term, place: str) -> Supports:
-        """Return what shows that a level lies in a place."""
-        return self.above(PART_OF, level)[place]
-
-    def is_cord(self, structure: Term) -> bool:
-        """Say whether a structure is the cord or part of it."""
-        return CORD in self.above(PART_OF, structure)
-
-    def courses(self, code: str) -> dict[Term, Supports]:
-        """Return the structures that the pathways of what a code records run through."""
-        found: dict[Term, list[Support]] = defaultdict(list)
-        steps = (COV + "modality", "https://w3id.org/coverpath/monitoring#monitors")
-        runs = "https://w3id.org/coverpath/monitoring#runsThrough"
-        for modality in self.graph.objects(code, steps[0]):
-            for pathway in self.graph.objects(modality, steps[1]):
-                for structure in self.graph.objects(pathway, runs):
-                    way = ((code, steps[0], modality), (modality, steps[1], pathway), (pathway, runs, structure))
-                    found[structure].append((way,))
-        return {structure: minimal(ways) for structure, ways in found.items()}
-
-    def enclosed(self, place: str) -> dict[Term, Supports]:
-        """Return what the canal holds at a place, and the roots that leave there."""
-        encloses, exits = ANATOMY + "encloses", ANATOMY + "exitsAt"
-        found: dict[Term, Supports] = {x: said((place, encloses, x)) for x in self.graph.objects(place, encloses)}
-        for level in self.extent(place):
-            for root in self.graph.subjects(exits, level):
-                shown = at_once(together(said((root, exits, level)), self.within(level, place)))
-                found[root] = minimal((*found.get(root, ()), *shown))
-        return found
-
-    def validity(self, code: str, day: date) -> tuple[str, Piece]:
-        """Return what a code is on a date of service, with what the ontology says of its end or start."""
-        start, end = (self.graph.value(code, COV + name) for name in ("billableFrom", "billableUntil"))
-        first, last = (date.fromisoformat(x.value[:10]) if isinstance(x, Literal) else None for x in (start, end))
-        plain = local_name(code).replace(".", "")
-        of_release = first is None and code.startswith(ICD10CM)
-        was_listed = of_release and plain in self.gone
-        if first is not None and day < first:
-            return "NotYetValidCode", ((code, COV + "billableFrom", start or ""),)
-        if was_listed and day >= self.gone[plain] and (last is None or self.gone[plain] < last):
-            return "ExpiredCode", ()
-        if last is not None and day >= last:
-            return "ExpiredCode", ((code, COV + "billableUntil", end or ""),)
-        known = not of_release or was_listed or f"\n{plain}\n" in self.release
-        return ("ValidCode" if known else "HeaderCode"), ()
 
 
 def derive(claim: str, facts: Iterable[Triple], know: Background) -> Derivations:
@@ -266,7 +117,7 @@ class Stated:
             if (conus, TYPE, ANATOMY + "Interspace") not in know.graph:
                 under = know.spine[know.rank[conus] + 1 :][:1]
                 bound = next((x for x in under if (x, TYPE, ANATOMY + "Interspace") in know.graph), conus)
-            shown = together(said((self.operation, COV + "conusLevel", conus)), (told(know.walk(bound, conus)),))
+            shown = together(said((self.operation, COV + "conusLevel", conus)), (one_walk(know.walk(bound, conus)),))
             latest, earliest = (bound, shown, "belowConus"), (bound, shown, "atConus")
         else:
             names = ("endsAtLatest", "endsAtEarliest")
@@ -275,10 +126,10 @@ class Stated:
             latest, earliest = (ends[0], why[0], "belowCord"), (ends[1], why[1], "atCord")
         first, last = extent[0], extent[-1]
         if know.rank[first] > know.rank[latest[0]]:
-            steps = together(know.within(first, place), (told(know.walk(first, latest[0])),))
+            steps = together(know.within(first, place), (one_walk(know.walk(first, latest[0])),))
             return COV + "BelowCord", latest[2], together(at_once(steps), latest[1])
         if know.rank[last] <= know.rank[earliest[0]]:
-            steps = together(know.within(last, place), (told(know.walk(earliest[0], last)),))
+            steps = together(know.within(last, place), (one_walk(know.walk(earliest[0], last)),))
             return COV + "AtCord", earliest[2], together(at_once(steps), earliest[1])
         return "", "", ()
 
@@ -604,11 +455,6 @@ class Stated:
         return spans, tuple(shown)
 
 
-def told(walk: Piece) -> Support:
-    """Return a walk as a support; one of no steps needs none."""
-    return (walk,) if walk else ()
-
-
 def _minutes(spans: list[tuple[datetime, datetime]]) -> int:
     """Return the whole minutes that lie in at least one of some intervals: between neighbouring ends, all or none."""
     ends = sorted({end for span in spans for end in span})
@@ -618,17 +464,3 @@ def _minutes(spans: list[tuple[datetime, datetime]]) -> int:
 
 def _number(n: int) -> Literal:
     return Literal(str(n), XSD + "integer")
-
-
-__all__ = [
-    "Background",
-    "Derivations",
-    "Piece",
-    "Stated",
-    "Support",
-    "Supports",
-    "derive",
-    "minimal",
-    "together",
-    "triples_of",
-]

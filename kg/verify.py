@@ -3,8 +3,8 @@
 Only the parsers and the terms are shared: how Turtle is read, and how a claim document becomes facts. The knowledge
 is read and hashed again (`kg.replay_book`), what follows from the facts is derived again (`kg.replay_rules`), the
 criteria are read from the shapes graph and their statuses and witnesses found again (`kg.replay`), every line is
-decided again under every posture (`kg.replay_lines`, `kg.replay_judge`), what would change it is found again by
-trying (`kg.replay_changes`), and all of it is put into words again (`kg.replay_words`, `kg.replay_told`).
+decided again under every posture (`kg.replay_judge`), what would change it is found again by trying
+(`kg.replay_changes`), and all of it is put into words again (`kg.replay_words`) and told again (`kg.replay_told`).
 
 Equal input gives equal output, so a determination holds if it is what the replay tells, to the word and in the same
 order; every edit of it is an edit of that. Beyond this each witness is tried by itself: it must suffice, and without
@@ -126,7 +126,7 @@ def _edition(given: Json, claim: "Claim", book: Book) -> str | Failure:
 def replayed(claim: "Claim", book: Book, edition: str, posture: str) -> tuple[Json, list[str]]:
     """Return what a claim comes to, and the leaves of which a witness is not minimal."""
     teller = Teller(claim, book, edition, posture)
-    return teller.whole(), list(teller.flawed)
+    return teller.whole(), list(teller.paths.flawed)
 
 
 def differences(given: Any, told: Any, place: str = "", step: str = "document") -> Iterator[Failure]:

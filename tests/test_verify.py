@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from benchmarks.claims import five_line_claims
 from kg.cases import cases_of
 from kg.decide import POSTURES
 from kg.replay_book import Book
+from kg.replay_criteria import Criterion
+from kg.replay_sets import Sets, comes_about, least_sets, tried, walked
 from kg.terms import COV
 from kg.verify import STEPS, Failure, replayed, verify
 from tests.conftest import ROOT
@@ -76,13 +79,14 @@ def test_every_case_verifies(name: str, posture: str) -> None:
     assert verify(given, claim_of(name), kg.load_knowledge()) == verify(given, claim_of(name), ROOT) == []
 
 
+@pytest.mark.parametrize("postures", [("advisory",), pytest.param(POSTURES, marks=pytest.mark.fuzz)])
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_case_of_every_policy_verifies(folder: str) -> None:
+def test_every_case_of_every_policy_verifies(folder: str, postures: tuple[str, ...]) -> None:
     """The determinations of all cases beside the policies hold, under every posture."""
-    assert refused(case.document for case in cases_of(folder, kg.load_knowledge())) == []
+    assert refused((case.document for case in cases_of(folder, kg.load_knowledge())), postures) == []
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize("count", [20, pytest.param(300, marks=pytest.mark.fuzz)])
 def test_claims_of_a_spine_service_verify(count: int) -> None:
     """The determinations of claims like those of a spine service hold, under every posture."""
     assert refused(five_line_claims(count, 7)) == []
@@ -109,13 +113,13 @@ class Refused(NamedTuple):
     waits_for_review: bool
 
 
-def refused(documents: Iterable[Mapping[str, Any]]) -> list[Refused]:
+def refused(documents: Iterable[Mapping[str, Any]], postures: Iterable[str] = POSTURES) -> list[Refused]:
     """Return the steps that do not hold of the determinations of claims."""
     knowledge = kg.load_knowledge()
     found = []
     for document in documents:
         claim = kg.parse_claim(json.dumps(document), "json", knowledge)
-        for posture in POSTURES:
+        for posture in postures:
             given = kg.determine(claim, knowledge, posture=posture).to_dict()
             for failure in verify(given, claim, knowledge):
                 found.append(Refused(claim.id, posture, *failure, waits_for_review(given, failure.place)))
@@ -154,6 +158,44 @@ def imported(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Import):
             yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("kg."))
         yield from imported(node)
+
+
+# What would change it, by trying
+
+
+def drawn(rng: random.Random, leaves: int, depth: int = 0) -> Criterion:
+    """Draw a criterion of some leaves, joined in every way."""
+    kind = rng.choice(("and", "or", "none", "not", "unless")) if depth < 4 else "FactLeaf"
+    if depth and rng.random() < 0.3:
+        kind = "FactLeaf"
+    if kind == "FactLeaf":
+        return Criterion(str(rng.randrange(leaves)), kind, "")
+    parts = [drawn(rng, leaves, depth + 1) for _ in range(1 if kind == "not" else rng.randint(1, 3))]
+    return Criterion(f"{depth}", kind, "", parts=tuple(parts))
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(5000, marks=pytest.mark.fuzz)])
+def test_trying_and_walking_find_what_brute_force_finds(count: int) -> None:
+    """Of five leaves, each present or absent, every set is tried: those found suffice and hold no other that does."""
+    rng, leaves = random.Random(7), 5
+
+    def of_leaf(leaf: Criterion, positive: bool) -> Sets:
+        return [frozenset({2 * int(leaf.iri) + positive})]
+
+    def is_consistent(one: frozenset[int]) -> bool:
+        return not any(2 * i in one and 2 * i + 1 in one for i in range(leaves))
+
+    for _ in range(count):
+        criterion, positive = drawn(rng, leaves), rng.random() < 0.5
+        every = map(frozenset, chain.from_iterable(combinations(range(2 * leaves), n) for n in range(2 * leaves + 1)))
+        found: list[frozenset[int]] = []
+        for one in every:
+            if comes_about(criterion, positive, of_leaf, one) and not any(less <= one for less in found):
+                found.append(one)
+        assert tried(criterion, positive, of_leaf) == set(found)
+        consistent = set(filter(is_consistent, found))
+        assert set(walked(criterion, positive, of_leaf, is_consistent)) == consistent
+        assert set(least_sets(criterion, positive, of_leaf, is_consistent)) == consistent
 
 
 # Every edit of every place
@@ -245,7 +287,7 @@ def test_every_edit_of_a_case_is_refused(name: str, count: int) -> None:
     """Whatever is changed at whatever place of the determination of a case, that place is named."""
     for posture in POSTURES:
         made, wrong = accepted(determination(name, posture), claim_of(name), count, f"{name} {posture}")
-        assert wrong == [] and made > count / 2
+        assert wrong == [] and made > 0.7 * count
         assert verify(determination(name, posture), claim_of(name)) == []
 
 
@@ -258,7 +300,7 @@ def test_every_edit_under_every_policy_is_refused(folder: str, count: int) -> No
         claim = kg.parse_claim(json.dumps(case.document))
         given = json.loads(json.dumps(kg.determine(claim, kg.load_knowledge(), posture=POSTURES[i % 3]).to_dict()))
         made, wrong = accepted(given, claim, count, case.name)
-        assert wrong == [] and made > count / 2
+        assert wrong == [] and made > 0.7 * count
 
 
 # Edits that forge a proof, each refused by the step that it belongs to
