@@ -47,9 +47,14 @@ class Changes:
         return frozenset(found)
 
     @property
-    def waits(self) -> bool:
-        """Say whether a base line pends."""
-        return any(base.verdict.decision == PEND for base in self.bases)
+    def pends(self) -> bool:
+        """Say whether the line waits for facts."""
+        return self.verdict.decision == PEND
+
+    @property
+    def is_uncovered(self) -> bool:
+        """Say whether the line is for review since clauses mention it, but none that covers."""
+        return self.verdict.decision == REVIEW and self.case.is_mentioned and COVERED not in self.case.groups
 
     # What leads where
 
@@ -88,7 +93,7 @@ class Changes:
     def supposed(self, facts: Facts) -> Case:
         """Return the line with some facts more."""
         brought = self.record.brought(facts)
-        if self.waits:
+        if self.bases and BASE not in brought:
             approved, denied = (any(one <= facts for one in self.of_bases(to)) for to in (APPROVE, DENY))
             brought[BASE] = approved, denied
         bits = {}
@@ -99,11 +104,16 @@ class Changes:
         return self.case.supposing(bits)
 
     def of_bases(self, decision: str) -> Sets:
-        """Return what would approve one base line that pends, or deny all that are not denied."""
-        each = [base.leading(decision) for base in self.bases if base.verdict.decision == PEND]
-        if decision == DENY and any(base.verdict.decision in (APPROVE, REVIEW) for base in self.bases):
+        """Return what would approve one base line that pends, or deny all that are not denied.
+
+        One for review because nothing covers it is denied by what establishes an exclusion; any other is a person's.
+        """
+        if decision == APPROVE:
+            return least(chain.from_iterable(base.leading(APPROVE) for base in self.bases if base.pends))
+        undecided = [base for base in self.bases if base.verdict.decision not in (DENY, NOT_BILLABLE)]
+        if not all(base.pends or base.is_uncovered for base in undecided):
             return []
-        return least(chain.from_iterable(each)) if decision == APPROVE else of_each(each, self.record.is_consistent)
+        return of_each((base.leading(DENY) for base in undecided), self.record.is_consistent)
 
     def _sets(self, criterion: Criterion, positive: bool) -> Sets:
         """Return the least sets of facts that bring a side of a criterion about."""
@@ -125,7 +135,7 @@ class Changes:
     def is_unanimous(self, decision: str) -> bool:
         """Say whether the line is decided so however its open facts turn out; not known of more than `MANY_FACTS`."""
         pairs = [(i, self.record.opposite(i)) for i in sorted(self.universe) if self.record.is_positive(i)]
-        if len(pairs) > MANY_FACTS or self.waits:
+        if len(pairs) > MANY_FACTS or any(base.pends for base in self.bases):
             return False
         completions = (frozenset(i for i in chosen if i is not None) for chosen in product(*pairs))
         return all(self.leads_to(one, decision) for one in completions if self.record.is_consistent(one))
