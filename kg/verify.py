@@ -152,9 +152,10 @@ def differences(given: Any, told: Any, place: str = "", step: str = "document") 
 
 
 def _shown(value: object) -> str:
-    """Return a value for a person to read, a long one shortened."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return f"`{text if len(text) <= LONGEST else f'{text[:LONGEST]}...'}`"
+    """Return a value for a person to read: a long one shortened, and nothing in it that a terminal would obey."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return f"`{''.join(char if char.isprintable() else repr(char)[1:-1] for char in short)}`"
 
 
 def read_determination(path: Path) -> Json:

@@ -595,3 +595,20 @@ def test_hostile_documents_fail_at_the_first_step(value: object) -> None:
             continue
         failures: list[Failure] = verify(given, claim_of("c01"))
         assert [failure.step for failure in failures] == ["document"], key
+
+
+def test_criteria_without_end_are_refused() -> None:
+    """A tree that nests deeper than any policy does is refused by its form, without an error."""
+    given = determination("c01")
+    for _ in range(400):
+        given["lines"][0]["path"] = {**given["lines"][0]["path"], "parts": [given["lines"][0]["path"]]}
+    assert [failure.step for failure in verify(given, claim_of("c01"))] == ["document"]
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mapproved", "\ud800", "\r\nholds"])
+def test_what_a_terminal_would_obey_is_shown_escaped(text: str) -> None:
+    """The problem that is named holds no control character and nothing that no encoding can write."""
+    given = determination("c01")
+    given["lines"][0]["caveats"] = [text]
+    (failure,) = verify(given, claim_of("c01"))
+    assert str(failure).isprintable() and str(failure).startswith("decision: lines[0].caveats")
