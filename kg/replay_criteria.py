@@ -100,15 +100,12 @@ def joined(kind: str, bits: list[Bits]) -> Bits:
 
 
 def sides(criterion: Criterion, positive: bool) -> tuple[bool, list[tuple[Criterion, bool]]]:
-    """Return by which sides of its parts a side of a join holds, and whether all of them are needed."""
-    turned = [criterion.kind in ("not", "none") or (criterion.kind == "unless" and i > 0) for i in all_of(criterion)]
-    needed = [(part, positive != turn) for part, turn in zip(criterion.parts, turned, strict=True)]
+    """Return whether a side of a join needs all sides of its parts by which it holds, or one, and which these are."""
+    needed = []
+    for i, part in enumerate(criterion.parts):
+        turned = criterion.kind in ("not", "none") or (criterion.kind == "unless" and i > 0)
+        needed.append((part, positive != turned))
     return positive != (criterion.kind == "or"), needed
-
-
-def all_of(criterion: Criterion) -> range:
-    """Return the places of the parts of a criterion."""
-    return range(len(criterion.parts))
 
 
 def status(bits: Bits) -> str:
