@@ -1,165 +1,41 @@
 """Replay of the rules: every fact that follows from a claim, with all the minimal sets of triples that show it.
 
 Written from the descriptions of the rules in `ontology/coverage.ttl` and from the decision rules, for `kg.verify`
-alone. It derives naively and enumerates every support, where the engine is content with one: what the engine lists
-must be among these.
+alone. It derives naively and keeps every support, in the order of the claim and of the ontology: a determination
+tells the first, and the others say whether that one is minimal.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise, product
-from pathlib import Path
+from itertools import islice, pairwise, product
 
 from kg.graph import Graph
-from kg.terms import ANATOMY, COV, ICD10CM, RDFS, TYPE, XSD, Literal, Term, Triple, local_name
+from kg.replay_background import CORD, PART_OF, SPINE, SUBCLASS_OF, Background
+from kg.replay_supports import ALREADY, Piece, Support, Supports, at_once, minimal, one_walk, said, together
+from kg.terms import ANATOMY, COV, TYPE, XSD, Literal, Term, Triple, local_name
 
-Support = frozenset[Triple]
-Supports = tuple[Support, ...]
 Derivations = dict[Triple, dict[str, Supports]]  # each derived triple, by each rule that gives it
 Rule = Iterator[tuple[str, Triple, Iterable[Support]]]
 
-MANY = 4096  # supports of one fact that are looked at
 TRUE = Literal("true", XSD + "boolean")
-SPINE, CORD = ANATOMY + "VertebralColumn", ANATOMY + "SpinalCord"
 CONUS, CAUDA_EQUINA = ANATOMY + "ConusMedullaris", ANATOMY + "CaudaEquina"
-PART_OF, CAUDAL = ANATOMY + "partOf", ANATOMY + "directlyCaudalTo"
-SUBCLASS_OF = RDFS + "subClassOf"
 OPERATED_REGION = COV + "OperatedRegion"
-ALREADY: Supports = (frozenset(),)
-
-
-def minimal(sets: Iterable[Support]) -> Supports:
-    """Drop each set that contains another."""
-    kept: list[Support] = []
-    for one in sorted(set(sets), key=len)[:MANY]:
-        if not any(other <= one for other in kept):
-            kept.append(one)
-    return tuple(kept)
-
-
-def together(*each: Iterable[Support]) -> Supports:
-    """Return what shows all of several things, from what shows each."""
-    result = ALREADY
-    for supports in each:
-        result = minimal(a | b for a in result for b in supports)
-    return result
-
-
-class Background:
-    """The knowledge as the rules read it; what is found of it is kept, since it is the same for all claims."""
-
-    def __init__(self, graph: Graph, root: Path) -> None:
-        self.graph = graph
-        self._above: dict[tuple[str, Term], dict[Term, Supports]] = {}
-        self._regions: dict[str, tuple[str, Supports]] = {}
-        release = (root / "ontology/codes/icd10cm-release.txt").read_text().split()
-        self.release = frozenset(release)
-        lines = (root / "ontology/codes/icd10cm-history.txt").read_text().splitlines()
-        rows = [line.split() for line in lines if not line.startswith("#")]
-        self.gone = {code: date.fromisoformat(gone) for code, _, gone in rows if gone != "-"}
-        below = {rostral: caudal for caudal, p, rostral in graph if p == CAUDAL}
-        level = next(iter(set(below) - set(below.values())))
-        self.spine = [level]
-        while level in below:
-            level = below[level]
-            self.spine.append(level)
-        self.rank = {level: i for i, level in enumerate(self.spine)}
-
-    def above(self, predicate: str, node: Term) -> dict[Term, Supports]:
-        """Return a node and all to which a property leads from it, each with all ways there."""
-        key = (predicate, node)
-        if key not in self._above:
-            found: dict[Term, Supports] = {node: ALREADY}
-            for step in self.graph.objects(node, predicate):
-                for end, ways in self.above(predicate, step).items():
-                    longer = (way | {(node, predicate, step)} for way in ways)
-                    found[end] = minimal((*found.get(end, ()), *longer))
-            self._above[key] = found
-        return self._above[key]
-
-    def stated(self, code: str, predicate: str) -> dict[Term, Supports]:
-        """Return what a class or one above it states by a property, with what shows it."""
-        found: dict[Term, Supports] = {}
-        for cls, ways in self.above(SUBCLASS_OF, code).items():
-            for value in self.graph.objects(cls, predicate):
-                found[value] = minimal((*found.get(value, ()), *(way | {(cls, predicate, value)} for way in ways)))
-        return found
-
-    def main_region(self, place: str) -> tuple[str, Supports]:
-        """Return the region of the spine, of those that are direct parts of it, in which a place lies."""
-        for region, ways in sorted(self.above(PART_OF, place).items(), key=lambda item: min(map(len, item[1]))):
-            if (region, PART_OF, SPINE) in self.graph:
-                return str(region), ways
-        return place, ALREADY
-
-    def walk(self, caudal: Term, rostral: Term) -> Support:
-        """Return the steps up the spine from one level to another."""
-        levels = self.spine[self.rank[rostral] : self.rank[caudal] + 1]
-        return frozenset((lower, CAUDAL, upper) for upper, lower in pairwise(levels))
-
-    def extent(self, place: str) -> list[Term]:
-        """Return the levels of a place, from the head down."""
-        return [level for level in self.spine if place in self.above(PART_OF, level)]
-
-    def within(self, level: Term, place: str) -> Supports:
-        """Return what shows that a level lies in a place."""
-        return self.above(PART_OF, level)[place]
-
-    def is_cord(self, structure: Term) -> bool:
-        return CORD in self.above(PART_OF, structure)
-
-    def courses(self, code: str) -> dict[Term, Supports]:
-        """Return the structures that the pathways of what a code records run through."""
-        found: dict[Term, list[Support]] = defaultdict(list)
-        steps = (COV + "modality", "https://w3id.org/coverpath/monitoring#monitors")
-        runs = "https://w3id.org/coverpath/monitoring#runsThrough"
-        for modality in self.graph.objects(code, steps[0]):
-            for pathway in self.graph.objects(modality, steps[1]):
-                for structure in self.graph.objects(pathway, runs):
-                    way = ((code, steps[0], modality), (modality, steps[1], pathway), (pathway, runs, structure))
-                    found[structure].append(frozenset(way))
-        return {structure: minimal(ways) for structure, ways in found.items()}
-
-    def enclosed(self, place: str) -> dict[Term, Supports]:
-        """Return what the canal holds at a place, and the roots that leave there."""
-        encloses, exits = ANATOMY + "encloses", ANATOMY + "exitsAt"
-        found: dict[Term, Supports] = {
-            x: (frozenset({(place, encloses, x)}),) for x in self.graph.objects(place, encloses)
-        }
-        for level in self.extent(place):
-            for root in self.graph.subjects(exits, level):
-                shown = together((frozenset({(root, exits, level)}),), self.within(level, place))
-                found[root] = minimal((*found.get(root, ()), *shown))
-        return found
-
-    def validity(self, code: str, day: date) -> tuple[str, Support]:
-        """Return what a code is on a date of service, with what the ontology says of its end or start."""
-        start, end = (self.graph.value(code, COV + name) for name in ("billableFrom", "billableUntil"))
-        first, last = (date.fromisoformat(x.value[:10]) if isinstance(x, Literal) else None for x in (start, end))
-        plain = local_name(code).replace(".", "")
-        of_release = first is None and code.startswith(ICD10CM)
-        was_listed = of_release and plain in self.gone
-        if first is not None and day < first:
-            return "NotYetValidCode", frozenset({(code, COV + "billableFrom", start or "")})
-        if was_listed and day >= self.gone[plain] and (last is None or self.gone[plain] < last):
-            return "ExpiredCode", frozenset()
-        if last is not None and day >= last:
-            return "ExpiredCode", frozenset({(code, COV + "billableUntil", end or "")})
-        known = not of_release or was_listed or plain in self.release
-        return ("ValidCode" if known else "HeaderCode"), frozenset()
 
 
 def derive(claim: str, facts: Iterable[Triple], know: Background) -> Derivations:
     """Return every triple that follows from the facts of a claim, with its rules and their minimal supports."""
     found: Derivations = {}
-    for rule, triple, supports in _Claim(claim, Graph(facts), know).follow():
+    for rule, triple, supports in Stated(claim, Graph(facts), know).follow():
         by = found.setdefault(triple, {})
         by[COV + "rule-" + rule] = minimal((*by.get(COV + "rule-" + rule, ()), *supports))
     return found
 
 
-class _Claim:
+Finding = tuple[str, dict[str, Supports], Supports]  # what is present, where and why, and why at all
+
+
+class Stated:
     """The facts of one claim, and the rules."""
 
     def __init__(self, claim: str, facts: Graph, know: Background) -> None:
@@ -172,18 +48,23 @@ class _Claim:
         self.operated: dict[str, Supports] = {}
         for place, supports in self.sites.items():
             region, ways = know.main_region(place)
-            self.operated[region] = minimal((*self.operated.get(region, ()), *together(supports, ways)))
+            shown = at_once(together(supports, ways))
+            self.operated[region] = minimal((*self.operated.get(region, ()), *shown))
 
     def of(self, node: str, name: str) -> list[str]:
+        """Return the values of a property of the claim."""
         return [value for value in self.facts.objects(node, COV + name) if isinstance(value, str)]
 
     def code(self, node: str) -> str:
+        """Return the code of a line, procedure or diagnosis."""
         return next(iter(self.of(node, "code")), "")
 
-    def procedure(self, procedure: str, *more: Triple) -> Support:
-        return frozenset({(self.operation, COV + "procedure", procedure), *more})
+    def procedure(self, procedure: str, *more: Triple) -> Supports:
+        """Return what shows something of a procedure."""
+        return said((self.operation, COV + "procedure", procedure), *more)
 
     def follow(self) -> Rule:
+        """Yield every triple that follows, with the rule and the supports by which it does."""
         for rule in (self.located, self.exposed, self.surgical, self.findings, self.roles):
             yield from rule()
         for rule in (self.valid, self.bases, self.duplicates, self.exclusions, self.repeated, self.apart):
@@ -198,25 +79,27 @@ class _Claim:
         found: dict[str, list[Support]] = defaultdict(list)
         for p in self.procedures:
             for level in self.of(p, "level"):
-                found[level].append(self.procedure(p, (p, COV + "level", level)))
+                found[level] += self.procedure(p, (p, COV + "level", level))
         levels = tuple(found)
         for p in self.procedures:
             region, shown = self.region_of_code(p)
             named = any(region in self.know.above(PART_OF, level) for level in levels)
             if region and not named and not self.of(p, "level"):
-                found[region].append(shown)
+                found[region] += shown
         return {place: minimal(supports) for place, supports in found.items()}
 
-    def region_of_code(self, procedure: str) -> tuple[str, Support]:
+    def region_of_code(self, procedure: str) -> tuple[str, Supports]:
+        """Return the region that the code of a procedure names, and what shows it."""
         code = self.code(procedure)
         region = self.know.graph.iri(code, COV + "region") or ""
-        shown = self.procedure(procedure, (procedure, COV + "code", code), (code, COV + "region", region))
-        return region, shown
+        return region, self.procedure(procedure, (procedure, COV + "code", code), (code, COV + "region", region))
 
     def site(self, place: str) -> str:
+        """Return the node of an operated place."""
         return f"{self.claim}#site-{local_name(place)}"
 
     def located(self) -> Rule:
+        """Yield the operated sites, and how they lie to the cord."""
         for place, supports in self.sites.items():
             rule = "siteOfLevel" if place in self.know.rank else "siteOfCode"
             yield rule, (self.operation, COV + "site", self.site(place)), supports
@@ -234,29 +117,27 @@ class _Claim:
             if (conus, TYPE, ANATOMY + "Interspace") not in know.graph:
                 under = know.spine[know.rank[conus] + 1 :][:1]
                 bound = next((x for x in under if (x, TYPE, ANATOMY + "Interspace") in know.graph), conus)
-            shown = know.walk(bound, conus) | {(self.operation, COV + "conusLevel", conus)}
+            shown = together(said((self.operation, COV + "conusLevel", conus)), (one_walk(know.walk(bound, conus)),))
             latest, earliest = (bound, shown, "belowConus"), (bound, shown, "atConus")
         else:
-            ends = [know.graph.value(CORD, ANATOMY + name) or "" for name in ("endsAtLatest", "endsAtEarliest")]
-            said = [
-                frozenset({(CORD, ANATOMY + name, end)})
-                for name, end in zip(("endsAtLatest", "endsAtEarliest"), ends, strict=True)
-            ]
-            latest, earliest = (ends[0], said[0], "belowCord"), (ends[1], said[1], "atCord")
+            names = ("endsAtLatest", "endsAtEarliest")
+            ends = [know.graph.value(CORD, ANATOMY + name) or "" for name in names]
+            why = [said((CORD, ANATOMY + name, end)) for name, end in zip(names, ends, strict=True)]
+            latest, earliest = (ends[0], why[0], "belowCord"), (ends[1], why[1], "atCord")
         first, last = extent[0], extent[-1]
         if know.rank[first] > know.rank[latest[0]]:
-            steps = know.walk(first, latest[0]) | latest[1]
-            return COV + "BelowCord", latest[2], together((steps,), know.within(first, place))
+            steps = together(know.within(first, place), (one_walk(know.walk(first, latest[0])),))
+            return COV + "BelowCord", latest[2], together(at_once(steps), latest[1])
         if know.rank[last] <= know.rank[earliest[0]]:
-            steps = know.walk(earliest[0], last) | earliest[1]
-            return COV + "AtCord", earliest[2], together((steps,), know.within(last, place))
+            steps = together(know.within(last, place), (one_walk(know.walk(earliest[0], last)),))
+            return COV + "AtCord", earliest[2], together(at_once(steps), earliest[1])
         return "", "", ()
 
     def exposed(self) -> Rule:
+        """Yield the exposure of each line at each site, and what is at risk there."""
         for line in self.lines:
             code = self.code(line)
-            courses = self.know.courses(code)
-            coded = (frozenset({(line, COV + "code", code)}),)
+            courses, coded = self.know.courses(code), said((line, COV + "code", code))
             for place, site in self.sites.items() if courses else ():
                 node, here = f"{line}-at-{local_name(place)}", together(coded, site)
                 position, _, shown = self.position(place)
@@ -266,41 +147,44 @@ class _Claim:
                     yield "settled", (node, COV + "isSettled", TRUE), together(here, shown) if position else here
                 for structure, held in self.canal(place, position, shown).items():
                     if structure in courses:
-                        triple = (node, COV + "atRisk", structure)
-                        yield "atRisk", triple, together(here, courses[structure], held)
+                        shown_there = together(coded, courses[structure], site, held)
+                        yield "atRisk", (node, COV + "atRisk", structure), shown_there
 
     def canal(self, place: str, position: str, shown: Supports) -> dict[Term, Supports]:
         """Return what the canal holds at a place; what it holds of the cord, if it is known where the cord ends."""
         held = self.know.enclosed(place)
         roots = {x: supports for x, supports in held.items() if not self.know.is_cord(x)}
         if position == COV + "BelowCord":
-            return {CAUDA_EQUINA: shown, **roots}
-        if position == COV + "AtCord":
-            cord = {x: together(supports, shown) for x, supports in held.items() if x not in roots}
-            return {**roots, **(cord or {CONUS: shown})}
-        return roots
+            return roots if CAUDA_EQUINA in roots else {**roots, CAUDA_EQUINA: shown}
+        if position != COV + "AtCord":
+            return roots
+        if len(roots) == len(held):
+            return {**roots, CONUS: shown}
+        return {x: supports if x in roots else together(supports, shown) for x, supports in held.items()}
 
     def surgical(self) -> Rule:
+        """Yield where the operation was."""
+
         def at(place: Term) -> Triple:
             return self.operation, COV + "surgicalSite", place
 
         for p in self.procedures:
             code = self.code(p)
             for place, ways in self.know.stated(code, COV + "surgicalSite").items() if code else ():
-                yield "surgicalSite", at(place), together((self.procedure(p, (p, COV + "code", code)),), ways)
+                yield "surgicalSite", at(place), together(self.procedure(p, (p, COV + "code", code)), ways)
         for level, supports in self.sites.items():
             yield "surgicalSite", at(SPINE), together(supports, self.know.above(PART_OF, level)[SPINE])
         for d in self.diagnoses if not self.procedures else ():
             code = self.code(d)
-            shown = frozenset({(self.claim, COV + "diagnosis", d), (d, TYPE, code)})
+            shown = said((self.claim, COV + "diagnosis", d), (d, TYPE, code))
             for place, ways in self.know.stated(code, COV + "surgicalSite").items():
-                yield "surgicalSite", at(place), together((shown,), ways)
+                yield "surgicalSite", at(place), together(shown, ways)
 
     # The patient
 
     def findings(self) -> Rule:
         """Yield where findings are, what codes state and deny, and what facts state together."""
-        present: list[tuple[str, dict[str, Supports], Supports]] = []
+        present: list[Finding] = []
         for node in self.of(self.claim, "finding"):
             concept = next(iter(self.of(node, "concept")), "")
             if concept:
@@ -311,74 +195,78 @@ class _Claim:
             yield from self.of_procedure(p, present)
         yield from self.combined(present)
 
-    def recorded(self, node: str, concept: str, present: list[tuple[str, dict[str, Supports], Supports]]) -> Rule:
+    def recorded(self, node: str, concept: str, present: list[Finding]) -> Rule:
+        """Yield where a listed fact is."""
         status, region = (next(iter(self.of(node, name)), "") for name in ("status", "region"))
-        said = frozenset({(node, COV + "concept", concept), (node, COV + "status", status)})
+        shown = said((node, COV + "concept", concept), (node, COV + "status", status))
         if region:
             main, ways = self.know.main_region(region)
-            there = together((said | {(node, COV + "region", region)},), ways)
+            there = together(shown, said((node, COV + "region", region)), ways)
             where = {main: there} if status == COV + "Present" or main == region else {}
+            why_at_all = there
             yield from self.in_operated(node, {place: together(there, self.operated.get(place, ())) for place in where})
         else:
-            where = {place: together((said,), why) for place, why in self.operated.items()}
+            where = {place: together(shown, why) for place, why in self.operated.items()}
             yield from self.at(node, self.operated, "operatedRegion")
-            yield from self.in_operated(node, {"": (said,)})
+            why_at_all = shown
+            yield from self.in_operated(node, {"": shown})
         if status == COV + "Present":
-            present.append((concept, where, (said,)))
+            present.append((concept, where, why_at_all))
 
-    def coded(self, node: str, present: list[tuple[str, dict[str, Supports], Supports]]) -> Rule:
+    def coded(self, node: str, present: list[Finding]) -> Rule:
+        """Yield where a diagnosis is, and what its code denies."""
         code = self.code(node)
         typed = (node, TYPE, code)
         region = self.know.graph.iri(code, COV + "region")
         anywhere = (code, COV + "takesOperatedRegion", TRUE)
-        follows = not region and anywhere in self.know.graph
         where: dict[str, Supports] = {}
         located: dict[str, Supports] = {}
         operated: dict[str, Supports] = {}
+        shown = said(typed)
         rule = "codeRegion" if region else "operatedRegion"
         if region:
-            where = {region: (frozenset({typed, (code, COV + "region", region)}),)}
+            where = {region: said(typed, (code, COV + "region", region))}
             main, ways = self.know.main_region(region)
-            located = {main: together(where[region], ways)}
-            operated = {main: together(located[main], self.operated.get(main, ()))}
-        elif follows:
-            where = located = {
-                place: together((frozenset({typed, anywhere}),), why) for place, why in self.operated.items()
-            }
-            operated = {"": (frozenset({typed, anywhere}),)}
+            shown = at_once(together(where[region], ways))
+            located = {main: shown}
+            operated = {main: together(shown, self.operated.get(main, ()))}
+        elif anywhere in self.know.graph:
+            shown = said(typed, anywhere)
+            where = located = {place: at_once(together(shown, why)) for place, why in self.operated.items()}
+            operated = {"": shown}
         yield from self.at(node, where, rule)
         yield from self.in_operated(node, operated)
-        present.append((code, located, (frozenset({typed}),)))
+        present.append((code, located, shown))
         for concept, ways in self.know.stated(code, COV + "statesAbsenceOf").items():
             denial = f"{node}-denies-{local_name(str(concept))}"
-            shown = together((frozenset({typed}),), ways)
-            yield from self.stated(self.claim, denial, concept, "Absent", "codeDenies", shown)
+            yield from self.stated(self.claim, denial, concept, "Absent", "codeDenies", together(said(typed), ways))
             yield from self.at(denial, where, rule)
-            whole = {place: why for place, why in operated.items() if place in where or not place}
-            yield from self.in_operated(denial, {place: together(why, ways) for place, why in whole.items()})
+            whole = [place for place in operated if place in where or not place]
+            also = {place: self.operated.get(place, ALREADY if not place else ()) for place in whole}
+            yield from self.in_operated(denial, {place: together(shown, ways, why) for place, why in also.items()})
 
-    def of_procedure(self, p: str, present: list[tuple[str, dict[str, Supports], Supports]]) -> Rule:
+    def of_procedure(self, p: str, present: list[Finding]) -> Rule:
+        """Yield what the code of a procedure states."""
         code = self.code(p)
         for concept in self.know.graph.objects(code, COV + "states") if code else ():
             node = f"{p}-{local_name(str(concept))}"
-            shown = (self.procedure(p, (p, COV + "code", code), (code, COV + "states", concept)),)
-            places: dict[str, Supports] = {
-                level: (self.procedure(p, (p, COV + "level", level)),) for level in self.of(p, "level")
-            }
+            shown = self.procedure(p, (p, COV + "code", code), (code, COV + "states", concept))
+            places = {level: self.procedure(p, (p, COV + "level", level)) for level in self.of(p, "level")}
             region, why = self.region_of_code(p)
             if not places and region:
-                places = {region: (why,)}
+                places = {region: why}
             regions: dict[str, Supports] = {}
             for place, supports in places.items():
                 main, ways = self.know.main_region(place)
-                regions[main] = minimal((*regions.get(main, ()), *together(supports, ways)))
+                regions[main] = minimal((*regions.get(main, ()), *at_once(together(supports, ways))))
             regions = regions or self.operated
             yield from self.stated(self.claim, node, concept, "Present", "codeStates", shown)
             yield from self.at(node, regions, "operatedRegion")
             yield from self.in_operated(node, {"": shown})
-            present.append((str(concept), {r: together(shown, w) for r, w in regions.items()}, shown))
+            present.append((str(concept), {r: together(shown, why) for r, why in regions.items()}, shown))
 
-    def combined(self, present: list[tuple[str, dict[str, Supports], Supports]]) -> Rule:
+    def combined(self, present: list[Finding]) -> Rule:
+        """Yield what facts state together, in the region in which they meet."""
         graph = self.know.graph
         for rule in graph.subjects(TYPE, COV + "Rule"):
             whole = graph.iri(rule, COV + "establishes")
@@ -390,32 +278,36 @@ class _Claim:
                         continue
                     node = f"{self.claim}#{local_name(str(rule))}-{local_name(region)}"
                     ways = [self.know.above(SUBCLASS_OF, f[0])[part] for f, part in zip(chosen, parts, strict=True)]
-                    shown = together(*(where[region] for _, where, _ in chosen), *ways)
+                    found = (x for f, way in zip(chosen, ways, strict=True) for x in (f[2], way, f[1][region]))
+                    shown = at_once(together(*found))
                     yield from self.stated(self.claim, node, whole or "", "Present", "combination", shown)
                     yield "combination", (node, COV + "region", region), shown
                     yield from self.in_operated(node, {region: together(shown, self.operated.get(region, ()))})
 
     def roles(self) -> Rule:
+        """Yield what the role of a performer denies of a line."""
         for line in self.lines:
             for performer in self.of(line, "performer"):
                 for role in self.of(performer, "role"):
                     for concept in self.know.graph.objects(role, COV + "statesAbsenceOf"):
-                        steps = ((line, "performer", performer), (performer, "role", role))
-                        said: set[Triple] = {(s, COV + p, o) for s, p, o in steps}
-                        shown = (frozenset({*said, (role, COV + "statesAbsenceOf", concept)}),)
+                        steps = ((line, COV + "performer", performer), (performer, COV + "role", role))
+                        shown = said(*steps, (role, COV + "statesAbsenceOf", concept))
                         node = f"{line}-denies-{local_name(str(concept))}"
                         yield from self.stated(line, node, concept, "Absent", "roleStates", shown)
 
     def stated(self, of: str, node: str, concept: Term, status: str, rule: str, shown: Supports) -> Rule:
+        """Yield a finding that follows."""
         yield rule, (of, COV + "finding", node), shown
         yield rule, (node, COV + "concept", concept), shown
         yield rule, (node, COV + "status", COV + status), shown
 
     def at(self, node: str, where: Mapping[str, Supports], rule: str) -> Rule:
+        """Yield the regions of a finding."""
         for place, shown in where.items():
             yield rule, (node, COV + "region", place), shown
 
     def in_operated(self, node: str, shown: Mapping[str, Supports]) -> Rule:
+        """Yield that a finding is where the operation was, if something shows it."""
         for supports in shown.values():
             if supports:
                 yield "inOperatedRegion", (node, COV + "region", OPERATED_REGION), supports
@@ -423,13 +315,14 @@ class _Claim:
     # Codes and lines
 
     def valid(self) -> Rule:
+        """Yield what each code is on the date of service."""
         day = self.facts.value(self.claim, COV + "serviceDate")
         for node in (*self.diagnoses, *self.lines):
             code = self.code(node)
             if code and isinstance(day, Literal):
-                status, shown = self.know.validity(code, date.fromisoformat(day.value))
-                said: set[Triple] = {(node, COV + "code", code), (self.claim, COV + "serviceDate", day)}
-                yield "codeValidity", (node, COV + "codeValidity", COV + status), (shown | said,)
+                status, bounds = self.know.validity(code, date.fromisoformat(day.value))
+                shown = said((node, COV + "code", code), (self.claim, COV + "serviceDate", day), *bounds)
+                yield "codeValidity", (node, COV + "codeValidity", COV + status), shown
 
     def first_of(self, nodes: Iterable[str]) -> dict[str, list[str]]:
         """Return nodes by their codes, in the order of the claim."""
@@ -440,115 +333,126 @@ class _Claim:
         return found
 
     def bases(self) -> Rule:
+        """Yield the base lines of add-ons."""
         by_code = self.first_of(self.lines)
         for line in self.lines:
             code = self.code(line)
             for parent in self.know.graph.objects(code, COV + "addOnTo") if code else ():
                 for base, (first, *_) in by_code.items():
                     ways = self.know.above(SUBCLASS_OF, base).get(parent, ())
-                    said = {(line, COV + "code", code), (code, COV + "addOnTo", parent), (first, COV + "code", base)}
+                    add_on = (line, COV + "code", code), (code, COV + "addOnTo", parent), (first, COV + "code", base)
                     if ways and first != line:
-                        yield "baseLine", (line, COV + "baseLine", first), together((frozenset(said),), ways)
+                        yield "baseLine", (line, COV + "baseLine", first), together(said(*add_on), ways)
 
     def duplicates(self) -> Rule:
+        """Yield lines that repeat another or are contained in a comprehensive study."""
         by_code = self.first_of(self.lines)
         day = self.facts.value(self.claim, COV + "serviceDate")
         unknown: dict[Term, str] = {}
         for line in self.lines:
             code, other = self.code(line), self.facts.value(line, COV + "unknownCode")
-            name, said, first = ("code", code, by_code[code][0]) if code else ("unknownCode", other or "", line)
+            name, value, first = ("code", code, by_code[code][0]) if code else ("unknownCode", other or "", line)
             if other is not None:
                 first = unknown.setdefault(other, line)
             if first != line:
-                both: Support = frozenset({(line, COV + name, said), (first, COV + name, said)})
-                yield "duplicate", (line, COV + "duplicateOf", first), (both,)
+                both = said((line, COV + name, value), (first, COV + name, value))
+                yield "duplicate", (line, COV + "duplicateOf", first), both
             for whole in self.know.graph.subjects(COV + "comprises", code) if code else ():
                 if whole in by_code and isinstance(day, Literal):
                     over = by_code[str(whole)][0]
-                    said_of = {(line, COV + "code", code), (over, COV + "code", whole)}
+                    comprised = said((over, COV + "code", whole), (whole, COV + "comprises", code))
                     if self.know.validity(str(whole), date.fromisoformat(day.value))[0] == "ValidCode":
-                        shown = frozenset({*said_of, (whole, COV + "comprises", code)})
-                        yield "duplicate", (line, COV + "duplicateOf", over), (shown,)
+                        shown = together(said((line, COV + "code", code)), comprised)
+                        yield "duplicate", (line, COV + "duplicateOf", over), shown
 
     def exclusions(self) -> Rule:
+        """Yield diagnoses that exclude each other."""
         for one, other in product(self.diagnoses, repeat=2):
             code, another = self.code(one), self.code(other)
             above = self.know.above(SUBCLASS_OF, another) if one != other else {}
             for excluded, ways in self.know.stated(code, COV + "excludes1").items() if above else ():
-                said = frozenset({(one, COV + "code", code), (other, COV + "code", another)})
                 if excluded in above:
-                    triple = (one, COV + "excludedBy", other)
-                    yield "excludedPair", triple, together((said,), ways, above[excluded])
+                    this, that = said((one, COV + "code", code)), said((other, COV + "code", another))
+                    shown = at_once(together(this, ways, that, above[excluded]))
+                    yield "excludedPair", (one, COV + "excludedBy", other), shown
 
     def repeated(self) -> Rule:
+        """Yield diagnoses that repeat an earlier one."""
         for code, (first, *others) in self.first_of(self.diagnoses).items():
             for other in others:
-                said = frozenset({(other, COV + "code", code), (first, COV + "code", code)})
-                yield "repeatedDiagnosis", (other, COV + "repeats", first), (said,)
+                both = said((other, COV + "code", code), (first, COV + "code", code))
+                yield "repeatedDiagnosis", (other, COV + "repeats", first), both
 
     def apart(self) -> Rule:
-        for nodes in (self.lines, self.procedures):
-            for one, other in product(nodes, repeat=2):
-                code, another = self.code(one), self.code(other)
-                here, there = set(self.of(one, "level")), set(self.of(other, "level"))
-                barred = (code, COV + "notWith", another) in self.know.graph
-                if one != other and barred and (not here or not there or here & there):
-                    said = {(one, COV + "code", code), (other, COV + "code", another)}
-                    shown = frozenset({*said, (code, COV + "notWith", another)})
-                    yield "notTogether", (one, COV + "notTogetherWith", other), (shown,)
+        """Yield lines and procedures whose codes are not reported together, each with the first such other."""
+        for nodes in (self.first_of(self.lines), self.first_of(self.procedures)):
+            for code, ones in nodes.items():
+                for another in map(str, self.know.graph.objects(code, COV + "notWith")):
+                    for one in ones:
+                        others = (x for x in nodes.get(another, ()) if x != one and self.meet(one, x))
+                        for other in islice(others, 1):
+                            barred = ((one, COV + "code", code), (code, COV + "notWith", another))
+                            shown = said(*barred, (other, COV + "code", another))
+                            yield "notTogether", (one, COV + "notTogetherWith", other), shown
+
+    def meet(self, one: str, other: str) -> bool:
+        """Say whether two procedures share a level, or one of them names none."""
+        here, there = set(self.of(one, "level")), set(self.of(other, "level"))
+        return not here or not there or bool(here & there)
 
     def misplaced(self) -> Rule:
+        """Yield levels outside the region that the code of their procedure names."""
         for p in self.procedures:
             code = self.code(p)
             region = self.know.graph.iri(code, COV + "region") if code else None
             for level in self.of(p, "level"):
                 if region and region not in self.know.above(PART_OF, level):
-                    said = {(p, COV + "code", code), (p, COV + "level", level), (code, COV + "region", region)}
-                    yield "misplaced", (p, COV + "misplacedAt", level), (frozenset(said),)
+                    named = ((p, COV + "code", code), (code, COV + "region", region))
+                    yield "misplaced", (p, COV + "misplacedAt", level), said(*named, (p, COV + "level", level))
 
     def timed(self) -> Rule:
         """Yield the monitored minutes of lines, the units that these earn, and the minutes reported twice."""
-        before: list[tuple[str, list[tuple[datetime, datetime]], Support]] = []
+        before: list[tuple[str, list[tuple[datetime, datetime]], Piece]] = []
         for line in self.lines:
             spans, shown = self.spans(line)
             code = self.code(line)
             if not spans:
                 continue
             number = _minutes(spans)
-            yield "monitoredMinutes", (line, COV + "monitoredMinutes", _number(number)), (shown,)
+            yield "monitoredMinutes", (line, COV + "monitoredMinutes", _number(number)), said(*shown)
             sizes = [
                 (COV + name, self.know.graph.value(code, COV + name)) for name in ("unitMinutes", "remainderMinutes")
             ]
             unit, least = (int(size.value) if isinstance(size, Literal) else 0 for _, size in sizes)
             if unit and least:
-                shown_units = shown | {(line, COV + "code", code), *((code, p, size or "") for p, size in sizes)}
+                counted = (*shown, (line, COV + "code", code), *((code, p, size or "") for p, size in sizes))
                 earned = 0
                 while earned * unit + least <= number:
                     earned += 1
-                yield "earnedUnits", (line, COV + "earnedUnits", _number(earned)), (shown_units,)
+                yield "earnedUnits", (line, COV + "earnedUnits", _number(earned)), said(*counted)
                 billed = self.facts.value(line, COV + "units")
                 excess = (int(billed.value) if isinstance(billed, Literal) else 1) - earned
                 if excess > 0:
-                    said = {(line, COV + "units", billed)} if billed else set()
-                    yield "earnedUnits", (line, COV + "excessUnits", _number(excess)), (shown_units | said,)
+                    units = ((line, COV + "units", billed),) if billed else ()
+                    yield "earnedUnits", (line, COV + "excessUnits", _number(excess)), said(*counted, *units)
             if COV + "ContinuousMonitoring" in self.know.above(SUBCLASS_OF, code):
                 for other, others, why in before:
                     if any(a < d and c < b for a, b in spans for c, d in others):
-                        yield "overlap", (line, COV + "overlaps", other), (shown | why,)
+                        yield "overlap", (line, COV + "overlaps", other), said(*shown, *why)
                 before.append((line, spans, shown))
 
-    def spans(self, line: str) -> tuple[list[tuple[datetime, datetime]], Support]:
+    def spans(self, line: str) -> tuple[list[tuple[datetime, datetime]], Piece]:
         """Return the intervals of a line, and the triples that state them."""
         spans: list[tuple[datetime, datetime]] = []
-        shown: set[Triple] = set()
+        shown: list[Triple] = []
         for interval in self.of(line, "interval"):
             ends = [self.facts.value(interval, COV + name) for name in ("start", "end")]
             times = [datetime.fromisoformat(end.value) for end in ends if isinstance(end, Literal)]
             start, end = (t.astimezone(UTC).replace(tzinfo=None) if t.tzinfo else t for t in times)
             spans.append((start, end))
-            shown |= {(line, COV + "interval", interval)}
-            shown |= {(interval, COV + name, e or "") for name, e in zip(("start", "end"), ends, strict=True)}
-        return spans, frozenset(shown)
+            shown.append((line, COV + "interval", interval))
+            shown += ((interval, COV + name, e or "") for name, e in zip(("start", "end"), ends, strict=True))
+        return spans, tuple(shown)
 
 
 def _minutes(spans: list[tuple[datetime, datetime]]) -> int:
@@ -560,6 +464,3 @@ def _minutes(spans: list[tuple[datetime, datetime]]) -> int:
 
 def _number(n: int) -> Literal:
     return Literal(str(n), XSD + "integer")
-
-
-__all__ = ["Background", "Derivations", "Support", "Supports", "derive", "minimal", "together"]
