@@ -5,7 +5,7 @@ Facts imply each other, so an *atom* is known by all the leaves that it would ma
 meets what asks for it or for a broader one, an absent one refutes what asks for it or for a narrower one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import NamedTuple
 
@@ -56,7 +56,8 @@ class Documentable:
         self.brings: list[tuple[int, int]] = []  # the leaves that each atom makes met, and refuted
         self.negative = 0  # the atoms that make leaves refuted
         self.found: dict[tuple[Outcome, bool, int], Sets] = {}
-        self.relevant = Table(self._relevant, MANY)
+        self.open = Table(self._open, MANY)
+        self.recorded = Table(self._recorded, MANY)
         places: dict[tuple[str, bool, int], int] = {}
         for leaf in plan.leaves:
             for positive in (True, False):
@@ -67,17 +68,39 @@ class Documentable:
             for bit in (plan.bit[leaf.iri],)
             for positive in (True, False)
         }
-        self.asking = {leaf.iri: sum(1 << i for i, by in enumerate(self.leaves) if leaf in by) for leaf in plan.leaves}
+        self.asking = {
+            leaf.iri: sum(1 << i for i, by in enumerate(self.leaves) if leaf in by)
+            for leaf in plan.leaves
+            if leaf.concept or leaf.field or leaf.parts
+        }
         self.of_base = self.ways.get((BASE, True), 0) | self.ways.get((BASE, False), 0)
         self.denied = [self._denied(brings) for brings, _ in self.brings]
 
-    def _relevant(self, outcome: Outcome) -> int:
-        """Return the atoms that bear on what is open of an outcome."""
-        found = 0
-        for leaf in outcome.leaves():
-            if not (leaf.met or leaf.refuted):
-                found |= self.ways[leaf.criterion.iri, True] | self.ways[leaf.criterion.iri, False]
-        return found
+    def _open(self, outcome: Outcome) -> tuple[int, int, int]:
+        """Return the atoms that settle what is open of an outcome, those asked for, and those that contradict it."""
+        settle = asked = against = 0
+        if outcome.criterion.is_leaf:
+            iri, concept = outcome.criterion.iri, outcome.criterion.concept
+            met, refuted = self.ways[iri, True], self.ways[iri, False]
+            if not (outcome.met or outcome.refuted):
+                return met | refuted, self.asking.get(iri, 0), 0
+            return 0, 0, (refuted if concept and outcome.met else 0) | (met if concept and outcome.refuted else 0)
+        for part in outcome.parts:
+            settles, asks, denies = self.open[part]
+            settle |= settles
+            asked |= asks
+            against |= denies
+        return settle, asked, against
+
+    def _recorded(self, outcome: Outcome) -> tuple[Atom, ...]:
+        """Return the facts that the record was shown not to hold."""
+        leaf = outcome.criterion
+        if not leaf.is_leaf:
+            return tuple([atom for part in outcome.parts for atom in self.recorded[part]])
+        name = local_name(leaf.concept)
+        if not outcome.refuted or outcome.met or name not in self.knowledge.facts:
+            return ()
+        return (Atom(name, PRESENT, leaf.region, leaf.iri, False),)
 
     def _enter(self, leaf: Criterion, positive: bool, places: dict[tuple[str, bool, int], int]) -> None:
         """Enter what would make a leaf met, or refuted: one atom for facts that say the same."""
@@ -154,34 +177,17 @@ class Asked:
         self.documentable = documentable
         self.docket = docket
         self.atoms = Table(self._atoms, MANY)
-        self.named = [self._named(i, asking) for i, asking in enumerate(documentable.leaves)]
-        self.rows = self._rows(docket.leaves)
-        guidance = [leaf for criterion in docket.recommending for leaf in criterion.leaves()]
-        self.rows_with_guidance = self._rows((*docket.leaves, *guidance))
+        self.named = Table(self._named, MANY)
 
-    def _rows(self, leaves: Iterable[Criterion]) -> list[tuple[int, int, int, int]]:
-        """Return of each leaf its bit, the atoms that ask it, and those that are denied if it is met, or refuted."""
-        able, bit = self.documentable, self.documentable.plan.bit
-        return [
-            (
-                bit[leaf.iri],
-                able.asking[leaf.iri] if leaf.concept or leaf.field or leaf.parts else 0,
-                able.ways[leaf.iri, False] if leaf.concept else 0,
-                able.ways[leaf.iri, True] if leaf.concept else 0,
-            )
-            for leaf in leaves
-        ]
-
-    def _named(self, i: int, asking: list[Criterion]) -> tuple[int, Named, Named]:
+    def _named(self, i: int) -> tuple[int, Named, Named]:
         """Return an atom with the leaf of this line that asks for it: its bit, what it asks for, and what within it."""
-        atom, order = self.documentable.atoms[i], self.docket.order
+        atom, asking, order = self.documentable.atoms[i], self.documentable.leaves[i], self.docket.order
         # else it is of a base line, or of a guideline
         leaf = next((leaf for leaf in asking if leaf.iri in order), asking[0])
-        named = atom._replace(leaf=leaf.iri, region=leaf.region, name=atom.name or leaf.field)
-        inner = leaf.parts[0].field if leaf.parts else ""
-        place = order.get(leaf.iri, -1)
-        deeper = named._replace(name=atom.name or inner or leaf.field)
-        return self.documentable.plan.bit[leaf.iri], (place, named), (place, deeper)
+        place, name = order.get(leaf.iri, -1), atom.name or leaf.field
+        deeper = atom.name or (leaf.parts[0].field if leaf.parts else "") or name
+        named = atom._replace(leaf=leaf.iri, region=leaf.region, name=name)
+        return self.documentable.plan.bit[leaf.iri], (place, named), (place, named._replace(name=deeper))
 
     def _atoms(self, key: tuple[int, int]) -> tuple[Named, ...]:
         one, within = key
@@ -214,17 +220,14 @@ class Changes:
 
         Where a guideline could support the line, what it asks for is among them.
         """
-        met, refuted, _ = self.case.bits
+        bearing = [group.outcome for group in self.case.groups.values()]
+        if self.supposes_support:
+            bearing += self._recommending()
         universe = against = 0
-        for bit, asking, if_met, if_refuted in (
-            self.asked.rows_with_guidance if self.supposes_support else self.asked.rows
-        ):
-            if met & bit:
-                against |= if_met
-            elif not refuted & bit:
-                universe |= asking
-            if refuted & bit:
-                against |= if_refuted
+        for outcome in bearing:
+            _, asked, denied = self.documentable.open[outcome]
+            universe |= asked
+            against |= denied
         return universe & ~against
 
     @lazy
@@ -257,7 +260,9 @@ class Changes:
         groups, consistent = case.groups, self.documentable.consistent
         ways = all_of([self.sets(group.outcome, True) for group in groups.values()], consistent)
         if self.advisory and COVERED in groups and not any(group.refuted for group in groups.values()):
-            supported = any_of(self._recommending()) if self.supposes_support else NOTHING_MORE
+            supported = NOTHING_MORE
+            if self.supposes_support:
+                supported = any_of([self.sets(outcome, True) for outcome in self._recommending()])
             covered = [self.sets(groups[name].outcome, True) for name in (COVERED, CONDITIONED) if name in groups]
             ways = any_of((ways, all_of((supported, *covered), consistent)))
         return ways
@@ -265,9 +270,8 @@ class Changes:
     def _deny(self, case: Case) -> Sets:
         return any_of([self.sets(group.outcome, False) for group in case.groups.values() if group.name != DOCUMENTED])
 
-    def _recommending(self) -> Iterator[Sets]:
-        for criterion in self.docket.recommending:
-            yield self.sets(self.docket.plan.outcome(criterion, self.case.bits), True)
+    def _recommending(self) -> list[Outcome]:
+        return [self.docket.plan.outcome(criterion, self.case.bits) for criterion in self.docket.recommending]
 
     def bearing(self) -> dict[Atom, None]:
         """Return what could be shown that bears on the decision, be it only that a person must look."""
@@ -307,13 +311,8 @@ class Changes:
 
     def recording(self) -> dict[Atom, None]:
         """Return the facts that the record was shown not to hold: it can still be completed."""
-        found: dict[Atom, None] = {}
         documented = self.case.groups.get(DOCUMENTED)
-        for leaf in documented.outcome.leaves() if documented else ():
-            name = local_name(leaf.criterion.concept)
-            if leaf.refuted and not leaf.met and name in self.docket.plan.knowledge.facts:
-                found[Atom(name, PRESENT, leaf.criterion.region, leaf.criterion.iri, False)] = None
-        return found
+        return dict.fromkeys(self.documentable.recorded[documented.outcome] if documented else ())
 
     def sets(self, outcome: Outcome, positive: bool) -> Sets:
         """Return the minimal sets of atoms that make a criterion met, or refuted."""
@@ -322,7 +321,7 @@ class Changes:
         if (outcome.met or outcome.refuted) and self.agreed:
             return NONE
         able = self.documentable
-        relevant = able.relevant[outcome]
+        relevant = able.open[outcome][0]
         if self.pending is not None and relevant & able.of_base:
             return sets_for(outcome, positive, self.of_leaf, able.consistent, self.sets)
         key = (outcome, positive, self.universe & relevant)

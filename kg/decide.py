@@ -154,8 +154,7 @@ def decide(
     for number, node, code in claim.lines:
         if (node, BASE_LINE) not in reasoned.index:
             case = book.case(bits[node], operated, stopped(number))
-            decisions = {posture: decision_of(case, posture) for posture in POSTURES}
-            alone[node] = Judged(number, node, code, decisions, everywhere)
+            alone[node] = Judged(number, node, code, decisions_of(case), everywhere)
     judged = alone.copy()
     for number, node, code in claim.lines:
         if node not in alone:
@@ -204,8 +203,15 @@ def settle(case: Case, posture: str) -> str:
     return PEND
 
 
-def decision_of(case: Case, posture: str, bases: Bases = ()) -> Decision:
-    """Return the decision of a case under a posture; that of a line added to others depends on theirs."""
+def decisions_of(case: Case) -> Mapping[str, Decision]:
+    """Return the decision of a case under each posture, where it depends on no other line."""
+    if not case.alone:
+        case.alone = {posture: _decision(case, posture, ()) for posture in POSTURES}
+    return case.alone
+
+
+def decision_of(case: Case, posture: str, bases: Bases) -> Decision:
+    """Return the decision of a line added to others under a posture: it depends on theirs."""
     key = (posture, *bases)
     known: Decision | None = case.decisions.get(key)
     return known or remember(case.decisions, key, _decision(case, posture, bases), DECISIONS)
@@ -238,7 +244,12 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
 
 def changes_of(case: Case, posture: str, bases: Bases) -> Changes:
     """Return what could be documented of a case under a posture."""
+    key = (posture, *bases)
+    known: Changes | None = case.changes.get(key)
+    return known or remember(case.changes, key, _changes_of(case, posture, bases), DECISIONS)
 
+
+def _changes_of(case: Case, posture: str, bases: Bases) -> Changes:
     def verdict(supposed: Case) -> str:
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision

@@ -224,13 +224,19 @@ class Case:
         self.bits = bits
         self.operated = operated
         self.stopped = stopped
+        self.alone: Mapping[str, Any] = {}  # the decisions, and those that depend on the lines to which it is added
         self.decisions: dict[tuple[object, ...], Any] = {}
+        self.changes: dict[tuple[object, ...], Any] = {}
         met, refuted, within = bits
         self.groups = {name: groups[met & mask, refuted & mask, within & mask] for name, mask, groups in docket.groups}
+        self.conflicts = met & refuted & docket.own  # the leaves on which the facts conflict
+        self.is_doubtful = bool(self.conflicts or docket.unverified)  # so that decision rule 16 is to be asked
         self.met, self.defeated = True, False  # what is defeated stays so, whatever else is documented
         for group in self.groups.values():
-            self.met = self.met and group.met
-            self.defeated = self.defeated or group.defeats
+            if not group.met:
+                self.met = False
+            if group.defeats:
+                self.defeated = True
 
     @lazy
     def root(self) -> Outcome:
@@ -247,16 +253,6 @@ class Case:
         """Return the groups in the order in which they decide."""
         groups = self.groups
         return [groups[name] for name in self.docket.exclusions_first]
-
-    @property
-    def conflicts(self) -> int:
-        """Return the bits of the leaves on which the facts conflict."""
-        return self.bits.met & self.bits.refuted & self.docket.own
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Say whether a clause is unverified or facts conflict, so that decision rule 16 is to be asked."""
-        return bool(self.docket.unverified or self.conflicts)
 
     @lazy
     def guidance(self) -> tuple[Guidance, ...]:

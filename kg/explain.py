@@ -1,6 +1,6 @@
 """Explain: a determination as one value, with the path of every line: clause, fact, walk, what is missing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from kg.knowledge import Document, Edition, Knowledge
 from kg.lazy import Table
 from kg.load import Claim
 from kg.outcome import Outcome
-from kg.plan import MANY
+from kg.plan import MANY, remember
 from kg.proof import Proof
 from kg.reason import Reasoned, with_facts
 from kg.terms import COV
@@ -87,8 +87,8 @@ class Teller:
 
     def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""
-        decisions = judged.decisions
-        decision = decisions[self.posture]
+        decision = judged.decisions[self.posture]
+        decisions = {posture: one.decision for posture, one in judged.decisions.items()}
         case, grounds = decision.case, decision.grounds
         against = frozenset([leaf for _, leaves in grounds for leaf in leaves])
         told: Json = {
@@ -96,7 +96,7 @@ class Teller:
             "code": judged.code,
             "label": self.code_label(judged),
             "decision": decision.decision,
-            "decisions": {name: one.decision for name, one in decisions.items()},
+            "decisions": decisions,
             "decidedRegardless": decision.decided_regardless,
             "because": list(decision.because),
         }
@@ -113,7 +113,7 @@ class Teller:
             "changes": [{"to": to, "facts": [self.fact(atom) for atom in facts]} for to, facts in decision.changes],
             "conflicts": list(self.conflicts(judged.number, case)) if case.guidance else [],
             "guidance": [self.guidance(item) for item in case.guidance],
-            "postures": separated(judged),
+            "postures": separated(judged) if len({*decisions.values()}) > 1 else [],
             "path": self.proof.path(case.root, judged.node, judged.readings[self.posture], against),
         }
         return told
@@ -163,9 +163,9 @@ class Teller:
                 told["criterion"] = atom.leaf
         return told
 
-    def all_missing(self, atoms: Iterable[Atom]) -> list[dict[str, str]]:
+    def all_missing(self, atoms: tuple[Atom, ...]) -> list[dict[str, str]]:
         """Return the open facts, a field of the claim once however many criteria wait for it."""
-        found = {(atom.name, atom.region): atom for atom in reversed(tuple(atoms))}
+        found = {(atom.name, atom.region): atom for atom in reversed(atoms)}
         return [self.missing(atom) for atom in reversed(found.values())]
 
     def missing(self, atom: Atom) -> dict[str, str]:
@@ -207,7 +207,26 @@ class Teller:
 
     def guidance(self, item: Guidance) -> Json:
         """Return what a guideline says of the line; it decides nothing by itself."""
-        return self._known.guidance[item].copy()
+        known, iri = self._known.guidance, item.clause.iri
+        return (known.get(iri) or remember(known, iri, self._of_guideline(item))).copy()
+
+    def _of_guideline(self, item: Guidance) -> Json:
+        graph, criterion = self.knowledge.graph, item.outcome.criterion
+        speaks, holds = graph.iri(item.clause.iri, COV + "speaksOf"), graph.text(item.clause.iri, COV + "holdsThat")
+        found = {
+            "guideline": item.document,
+            "clause": item.clause.iri,
+            "label": criterion.label,
+            "quote": criterion.quote,
+            "stance": item.stance,
+            "evidenceClass": graph.text(item.clause.iri, COV + "evidenceClass") or "",
+            "strength": graph.text(item.clause.iri, COV + "strength") or "",
+            "sourceStatus": item.clause.source_status,
+        }
+        if speaks:
+            verb = "affirms" if holds == "true" else "denies"
+            found["statement"] = f"{verb} that monitoring {self._known.labels[speaks]}"
+        return found
 
     def conflicts(self, number: int, case: Case) -> Iterator[Json]:
         """Yield where policy and guideline part on a line."""
@@ -243,7 +262,7 @@ class Known:
         self.labels = Table(knowledge.label, MANY)
         self.notations = Table(knowledge.notation, MANY)
         self.caveats = Table(self._caveat, MANY)
-        self.guidance = Table(self._guidance, MANY)
+        self.guidance: dict[str, Json] = {}
 
     def _caveat(self, outcome: Outcome) -> str:
         criterion = outcome.criterion
@@ -254,24 +273,6 @@ class Known:
         )
         clause = f"{criterion.clause}: " if criterion.clause else ""
         return f"{clause}{criterion.label} is open; undocumented: {', '.join(facts)}"
-
-    def _guidance(self, item: Guidance) -> Json:
-        graph, criterion = self.knowledge.graph, item.outcome.criterion
-        speaks, holds = graph.iri(item.clause.iri, COV + "speaksOf"), graph.text(item.clause.iri, COV + "holdsThat")
-        found = {
-            "guideline": item.document,
-            "clause": item.clause.iri,
-            "label": criterion.label,
-            "quote": criterion.quote,
-            "stance": item.stance,
-            "evidenceClass": graph.text(item.clause.iri, COV + "evidenceClass") or "",
-            "strength": graph.text(item.clause.iri, COV + "strength") or "",
-            "sourceStatus": item.clause.source_status,
-        }
-        if speaks:
-            verb = "affirms" if holds == "true" else "denies"
-            found["statement"] = f"{verb} that monitoring {self.labels[speaks]}"
-        return found
 
 
 def flips(decision: Decision) -> list[list[str]]:
@@ -289,8 +290,6 @@ def separated(judged: Judged) -> list[Json]:
     by: dict[str, list[str]] = {}
     for posture, decision in judged.decisions.items():
         by.setdefault(decision.decision, []).append(posture)
-    if len(by) == 1:
-        return []
     return [
         {"decision": name, "postures": postures, "because": list(judged.decisions[postures[0]].because)}
         for name, postures in sorted(by.items())
