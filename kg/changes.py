@@ -5,14 +5,15 @@ Facts imply each other, so an *atom* is known by all the leaves that it would ma
 meets what asks for it or for a broader one, an absent one refutes what asks for it or for a narrower one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import NamedTuple
 
 from kg.criteria import Criterion
 from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Case, Docket
+from kg.lazy import Table, lazy
 from kg.outcome import Outcome
-from kg.plan import BASE, Plan, remember
+from kg.plan import BASE, MANY, Plan, remember
 from kg.sets import NONE, NOTHING_MORE, Sets, all_of, any_of, members, sets_for
 from kg.terms import COV, local_name
 
@@ -55,7 +56,8 @@ class Documentable:
         self.brings: list[tuple[int, int]] = []  # the leaves that each atom makes met, and refuted
         self.negative = 0  # the atoms that make leaves refuted
         self.found: dict[tuple[Outcome, bool, int], Sets] = {}
-        self._relevant: dict[Criterion, int] = {}
+        self.open = Table(self._open, MANY)
+        self.recorded = Table(self._recorded, MANY)
         places: dict[tuple[str, bool, int], int] = {}
         for leaf in plan.leaves:
             for positive in (True, False):
@@ -66,40 +68,39 @@ class Documentable:
             for bit in (plan.bit[leaf.iri],)
             for positive in (True, False)
         }
-        self.asking = {leaf.iri: sum(1 << i for i, by in enumerate(self.leaves) if leaf in by) for leaf in plan.leaves}
+        self.asking = {
+            leaf.iri: sum(1 << i for i, by in enumerate(self.leaves) if leaf in by)
+            for leaf in plan.leaves
+            if leaf.concept or leaf.field or leaf.parts
+        }
+        self.of_base = self.ways.get((BASE, True), 0) | self.ways.get((BASE, False), 0)
+        self.denied = [self._denied(brings) for brings, _ in self.brings]
 
-    def relevant(self, criterion: Criterion) -> int:
-        """Return the atoms that bear on a criterion."""
-        known = self._relevant.get(criterion)
-        if known is None:
-            known = 0
-            for leaf in criterion.leaves():
-                known |= self.ways[leaf.iri, True] | self.ways[leaf.iri, False]
-            self._relevant[criterion] = known
-        return known
+    def _open(self, outcome: Outcome) -> tuple[int, int, int]:
+        """Return the atoms that settle what is open of an outcome, those asked for, and those that contradict it."""
+        settle = asked = against = 0
+        if outcome.criterion.is_leaf:
+            iri, concept = outcome.criterion.iri, outcome.criterion.concept
+            met, refuted = self.ways[iri, True], self.ways[iri, False]
+            if not (outcome.met or outcome.refuted):
+                return met | refuted, self.asking.get(iri, 0), 0
+            return 0, 0, (refuted if concept and outcome.met else 0) | (met if concept and outcome.refuted else 0)
+        for part in outcome.parts:
+            settles, asks, denies = self.open[part]
+            settle |= settles
+            asked |= asks
+            against |= denies
+        return settle, asked, against
 
-    def rows(self, docket: Docket, with_guidance: bool) -> tuple[tuple[int, int, int, int], ...]:
-        """Return of each leaf that bears on a line: its bit, the atoms that ask it, those denied if it is met, or not.
-
-        With guidance, what recommends the line bears on it, too.
-        """
-        key = (self, "rows", with_guidance)
-        known: tuple[tuple[int, int, int, int], ...] | None = docket.told.get(key)
-        if known is None:
-            guidance = (
-                (leaf for criterion in docket.recommending for leaf in criterion.leaves()) if with_guidance else ()
-            )
-            known = tuple(
-                (
-                    self.plan.bit[leaf.iri],
-                    self.asking[leaf.iri] if leaf.concept or leaf.field or leaf.parts else 0,
-                    self.ways[leaf.iri, False] if leaf.concept else 0,
-                    self.ways[leaf.iri, True] if leaf.concept else 0,
-                )
-                for leaf in (*docket.leaves, *guidance)
-            )
-            docket.told[key] = known
-        return known
+    def _recorded(self, outcome: Outcome) -> tuple[Atom, ...]:
+        """Return the facts that the record was shown not to hold."""
+        leaf = outcome.criterion
+        if not leaf.is_leaf:
+            return tuple([atom for part in outcome.parts for atom in self.recorded[part]])
+        name = local_name(leaf.concept)
+        if not outcome.refuted or outcome.met or name not in self.knowledge.facts:
+            return ()
+        return (Atom(name, PRESENT, leaf.region, leaf.iri, False),)
 
     def _enter(self, leaf: Criterion, positive: bool, places: dict[tuple[str, bool, int], int]) -> None:
         """Enter what would make a leaf met, or refuted: one atom for facts that say the same."""
@@ -137,6 +138,10 @@ class Documentable:
         near = self.knowledge.wholes if positive else self.knowledge.parts
         return any(asked.region in near(region) for region in where)
 
+    def _denied(self, met: int) -> int:
+        """Return the atoms that deny what another makes met."""
+        return sum(1 << i for i, (_, refuted) in enumerate(self.brings) if met & refuted)
+
     def brought(self, one: int) -> tuple[int, int]:
         """Return the leaves that a set of atoms makes met, and refuted."""
         met = refuted = 0
@@ -154,10 +159,40 @@ class Documentable:
 
     def consistent(self, one: int) -> bool:
         """Say whether the record could state all atoms of a set at once: none that another denies."""
-        if not one & self.negative or not one & ~self.negative:
-            return True
-        met, refuted = self.brought(one)
-        return not met & refuted
+        positive = one & ~self.negative
+        if positive and positive != one:
+            for i in members(positive):
+                if one & self.denied[i]:
+                    return False
+        return True
+
+
+Named = tuple[int, Atom]  # with the place of the leaf that asks for it
+
+
+class Asked:
+    """What could be documented of lines of one kind, and which of their leaves ask for it."""
+
+    def __init__(self, documentable: Documentable, docket: Docket) -> None:
+        self.documentable = documentable
+        self.docket = docket
+        self.atoms = Table(self._atoms, MANY)
+        self.named = Table(self._named, MANY)
+
+    def _named(self, i: int) -> tuple[int, Named, Named]:
+        """Return an atom with the leaf of this line that asks for it: its bit, what it asks for, and what within it."""
+        atom, asking, order = self.documentable.atoms[i], self.documentable.leaves[i], self.docket.order
+        # else it is of a base line, or of a guideline
+        leaf = next((leaf for leaf in asking if leaf.iri in order), asking[0])
+        place, name = order.get(leaf.iri, -1), atom.name or leaf.field
+        deeper = atom.name or (leaf.parts[0].field if leaf.parts else "") or name
+        named = atom._replace(leaf=leaf.iri, region=leaf.region, name=name)
+        return self.documentable.plan.bit[leaf.iri], (place, named), (place, named._replace(name=deeper))
+
+    def _atoms(self, key: tuple[int, int]) -> tuple[Named, ...]:
+        one, within = key
+        named = (self.named[i] for i in members(one))
+        return tuple(sorted([deeper if within & bit else shallow for bit, shallow, deeper in named]))
 
 
 class Changes:
@@ -174,69 +209,73 @@ class Changes:
         self.verdict = verdict
         self.pending = pending
         self.advisory = advisory
-        self.documentable = documentable_of(case)
-        self.supposes_support = advisory and not case.supported
+        self.asked = asked_of(case)
+        self.documentable = self.asked.documentable
+        self.agreed = not case.bits.met & case.bits.refuted  # then what is refuted will not be met
+        self.supposes_support = advisory and not case.recommended
         self.universe = self._universe()
-        self._found: dict[Callable[[Case], Sets], Sets] = {}
 
     def _universe(self) -> int:
-        """Return the atoms of open leaves that no documented fact contradicts."""
-        met, refuted, _ = self.case.bits
+        """Return the atoms of open leaves that no documented fact contradicts.
+
+        Where a guideline could support the line, what it asks for is among them.
+        """
+        bearing = [group.outcome for group in self.case.groups.values()]
+        if self.supposes_support:
+            bearing += self._recommending()
         universe = against = 0
-        for bit, asking, if_met, if_refuted in self.documentable.rows(self.docket, self.supposes_support):
-            if met & bit:
-                against |= if_met
-            elif not refuted & bit:
-                universe |= asking
-            if refuted & bit:
-                against |= if_refuted
+        for outcome in bearing:
+            _, asked, denied = self.documentable.open[outcome]
+            universe |= asked
+            against |= denied
         return universe & ~against
 
+    @lazy
     def approving(self) -> Sets:
         """Return the minimal sets of facts that would approve the line under the posture."""
-        return self._leading(self._approve, "approve")
+        return self._leading(self._approve, self._to_approve, "approve")
 
+    @lazy
     def denying(self) -> Sets:
         """Return the minimal sets of facts that would deny the line under the posture."""
-        return self._leading(self._deny, "deny")
+        return self._leading(self._deny, self._to_deny, "deny")
 
-    def _leading(self, ways_of: Callable[[Case], Sets], decision: str) -> Sets:
+    def _leading(self, ways_of: Callable[[Case], Sets], ways: Sets, decision: str) -> Sets:
         """Return the sets by which a line is decided so with the unverified clauses, and without them (rule 16)."""
-        ways, docket = self._ways(ways_of), self.docket
-        if docket.unverified and docket.verified:
+        if self.docket.unverified and self.docket.verified:
             ways = all_of((ways, ways_of(self.case.verified())), self.documentable.consistent)
-        certain = not docket.unverified and not self.case.bits.met & self.case.bits.refuted & docket.own
-        if certain and not (self.advisory and decision == "approve"):
+        if not self.case.is_doubtful and not (self.advisory and decision == "approve"):
             return ways
-        return tuple(one for one in ways if self.leads_to(one, decision))
+        return tuple([one for one in ways if self.leads_to(one, decision)])
 
-    def _ways(self, ways_of: Callable[[Case], Sets]) -> Sets:
-        """Return the sets that lead to a decision as far as clauses go, worked out once."""
-        known = self._found.get(ways_of)
-        if known is None:
-            known = self._found[ways_of] = ways_of(self.case)
-        return known
+    @lazy
+    def _to_approve(self) -> Sets:
+        return self._approve(self.case)
+
+    @lazy
+    def _to_deny(self) -> Sets:
+        return self._deny(self.case)
 
     def _approve(self, case: Case) -> Sets:
         groups, consistent = case.groups, self.documentable.consistent
-        ways = all_of((self.sets(outcome, True) for outcome in groups.values()), consistent)
-        if self.advisory and COVERED in groups and not any(outcome.refuted for outcome in groups.values()):
-            supported = any_of(self._recommending()) if self.supposes_support else NOTHING_MORE
-            covered = (self.sets(groups[name], True) for name in (COVERED, CONDITIONED) if name in groups)
+        ways = all_of([self.sets(group.outcome, True) for group in groups.values()], consistent)
+        if self.advisory and COVERED in groups and not any(group.refuted for group in groups.values()):
+            supported = NOTHING_MORE
+            if self.supposes_support:
+                supported = any_of([self.sets(outcome, True) for outcome in self._recommending()])
+            covered = [self.sets(groups[name].outcome, True) for name in (COVERED, CONDITIONED) if name in groups]
             ways = any_of((ways, all_of((supported, *covered), consistent)))
         return ways
 
     def _deny(self, case: Case) -> Sets:
-        return any_of(self.sets(outcome, False) for name, outcome in case.groups.items() if name != DOCUMENTED)
+        return any_of([self.sets(group.outcome, False) for group in case.groups.values() if group.name != DOCUMENTED])
 
-    def _recommending(self) -> Iterator[Sets]:
-        for criterion in self.docket.recommending:
-            yield self.sets(self.docket.plan.outcome(criterion, self.case.bits), True)
+    def _recommending(self) -> list[Outcome]:
+        return [self.docket.plan.outcome(criterion, self.case.bits) for criterion in self.docket.recommending]
 
     def bearing(self) -> dict[Atom, None]:
         """Return what could be shown that bears on the decision, be it only that a person must look."""
-        sets = (*self._ways(self._approve), *self._ways(self._deny))
-        return dict.fromkeys(atom for one in sets for atom in self.atoms(one) if atom.is_positive)
+        return dict.fromkeys(self.atoms(union((*self._to_approve, *self._to_deny)) & ~self.documentable.negative))
 
     def leads_to(self, one: int, decision: str) -> bool:
         """Say whether the line would be decided so with a set of facts, all that they imply included."""
@@ -266,30 +305,26 @@ class Changes:
 
     def settling(self, caveats: Iterable[Outcome]) -> dict[Atom, None]:
         """Return the facts that would settle the clauses that an approval leaves open, as if they were present."""
-        excluded = self.case.groups[NOT_EXCLUDED].parts
-        found: dict[Atom, None] = {}
-        for part in caveats:
-            for one in self.sets(part, part not in excluded):
-                for atom in self.atoms(one):
-                    found[atom if atom.is_field else atom._replace(status=PRESENT)] = None
-        return found
+        excluded = self.case.groups[NOT_EXCLUDED].caveats
+        asked = union([one for part in caveats for one in self.sets(part, part not in excluded)])
+        return {atom if atom.is_field else atom._replace(status=PRESENT): None for atom in self.atoms(asked)}
 
     def recording(self) -> dict[Atom, None]:
         """Return the facts that the record was shown not to hold: it can still be completed."""
-        found: dict[Atom, None] = {}
         documented = self.case.groups.get(DOCUMENTED)
-        for leaf in documented.leaves() if documented else ():
-            name = local_name(leaf.criterion.concept)
-            if leaf.refuted and not leaf.met and name in self.docket.plan.knowledge.facts:
-                found[Atom(name, PRESENT, leaf.criterion.region, leaf.criterion.iri, False)] = None
-        return found
+        return dict.fromkeys(self.documentable.recorded[documented.outcome] if documented else ())
 
     def sets(self, outcome: Outcome, positive: bool) -> Sets:
         """Return the minimal sets of atoms that make a criterion met, or refuted."""
+        if outcome.met if positive else outcome.refuted:
+            return NOTHING_MORE
+        if (outcome.met or outcome.refuted) and self.agreed:
+            return NONE
         able = self.documentable
-        if self.pending is not None:
-            return sets_for(outcome, positive, self.of_leaf, able.consistent)
-        key = (outcome, positive, self.universe & able.relevant(outcome.criterion))
+        relevant = able.open[outcome][0]
+        if self.pending is not None and relevant & able.of_base:
+            return sets_for(outcome, positive, self.of_leaf, able.consistent, self.sets)
+        key = (outcome, positive, self.universe & relevant)
         known = able.found.get(key)
         if known is None:
             known = remember(able.found, key, sets_for(outcome, positive, self.of_leaf, able.consistent, self.sets))
@@ -308,26 +343,26 @@ class Changes:
     def _based(self, pending: "list[Changes]", positive: bool) -> Sets:
         """Return what would approve one base line, or deny them all."""
         if positive:
-            return any_of(base.approving() for base in pending)
-        return all_of((base.denying() for base in pending), self.documentable.consistent)
+            return any_of([base.approving for base in pending])
+        return all_of([base.denying for base in pending], self.documentable.consistent)
 
-    def atoms(self, one: int) -> tuple[Atom, ...]:
+    def atoms(self, one: int) -> list[Atom]:
         """Return the atoms of a set, in the order of the leaves that ask for them."""
-        named = sorted([self._named(i) for i in members(one)])
-        return tuple([atom for _, atom in named])
+        return [atom for _, atom in self.asked.atoms[one, self.case.bits.within]]
 
-    def _named(self, i: int) -> tuple[int, Atom]:
-        """Return an atom with the leaf of this line that asks for it, and the place of that."""
-        leaf = next((leaf for leaf in self.documentable.leaves[i] if leaf.iri in self.docket.order), None)
-        asked = leaf or self.documentable.leaves[i][0]  # else it is of a base line, or of a guideline
-        field = "" if asked.concept else self.docket.plan.outcome(asked, self.case.bits).field
-        key = (self.documentable, i, field)
-        known = self.docket.told.get(key)
-        if known is None:
-            atom = self.documentable.atoms[i]
-            named = atom._replace(leaf=asked.iri, region=asked.region, name=atom.name or field or asked.field)
-            known = self.docket.told[key] = (self.docket.order.get(asked.iri, -1), named)
-        return known
+
+def union(sets: Iterable[int]) -> int:
+    """Return what occurs in some of the sets."""
+    found = 0
+    for one in sets:
+        found |= one
+    return found
+
+
+def asked_of(case: Case) -> Asked:
+    """Return what could be documented of such lines, of operations in the regions of a case."""
+    known: Asked | None = case.docket.told.get(case.operated)
+    return known or remember(case.docket.told, case.operated, Asked(documentable_of(case), case.docket))
 
 
 def documentable_of(case: Case) -> Documentable:
@@ -380,9 +415,7 @@ def always(sets: Sets, documentable: Documentable) -> bool:
     """
     if 0 in sets:
         return True
-    occurring = 0
-    for one in sets:
-        occurring |= one
+    occurring = union(sets)
     for i in members(occurring & ~documentable.negative):
         opposite = documentable.opposite(i)
         if opposite is not None and occurring >> opposite & 1:

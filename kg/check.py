@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kg.knowledge import Edit, Edition, Knowledge
+from kg.lazy import Table
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
-from kg.plan import Plan, remember
+from kg.plan import MANY, Plan
 
 STOPS_CLAIM = "StopsClaim"
 STOPS_LINE = "StopsLine"
@@ -33,17 +34,16 @@ class Edits:
         self.edits = [(edit, True) for edit in knowledge.edits]
         self.edits += [(Edit(clause.criterion, clause.effect), clause.verified) for clause in clauses if clause.effect]
         self.mask = plan.mask(edit.criterion for edit, _ in self.edits)
-        self._holding: dict[Bits, tuple[tuple[int, Outcome], ...]] = {}
+        self._holding = Table(self._which, MANY)
 
     def holding(self, bits: Bits) -> tuple[tuple[int, Outcome], ...]:
         """Return the edits that hold, each with its place among them."""
-        here = bits.only(self.mask)
-        known = self._holding.get(here)
-        if known is None:
-            outcomes = ((i, self.plan.outcome(edit.criterion, here)) for i, (edit, _) in enumerate(self.edits))
-            known = tuple((i, outcome) for i, outcome in outcomes if outcome.met and not outcome.refuted)
-            remember(self._holding, here, known)
-        return known
+        mask = self.mask
+        return self._holding[bits.met & mask, bits.refuted & mask, bits.within & mask]
+
+    def _which(self, here: tuple[int, int, int]) -> tuple[tuple[int, Outcome], ...]:
+        outcomes = ((i, self.plan.outcome(edit.criterion, Bits(*here))) for i, (edit, _) in enumerate(self.edits))
+        return tuple((i, outcome) for i, outcome in outcomes if outcome.met and not outcome.refuted)
 
 
 def check(claim: Claim, edits: Edits, bits: Mapping[str, Bits]) -> tuple[Hit, ...]:
@@ -68,6 +68,9 @@ class Stopped(NamedTuple):
     doubtfully: tuple[Outcome, ...] = ()
 
 
+UNSTOPPED = Stopped()
+
+
 def stops(hits: Iterable[Hit]) -> Callable[[int], Stopped]:
     """Return what tells the edits that make a line not billable, those of the whole claim among them."""
     by_line: dict[int | None, list[tuple[int, Hit]]] = {}
@@ -76,6 +79,8 @@ def stops(hits: Iterable[Hit]) -> Callable[[int], Stopped]:
             by_line.setdefault(None if hit.effect == STOPS_CLAIM else hit.line, []).append((i, hit))
 
     def of_line(number: int) -> Stopped:
+        if not by_line:
+            return UNSTOPPED
         found = [hit for _, hit in sorted((*by_line.get(None, ()), *by_line.get(number, ())), key=lambda one: one[0])]
         return Stopped(tuple(h.outcome for h in found if h.verified), tuple(h.outcome for h in found if not h.verified))
 

@@ -8,13 +8,12 @@ coverage; continuous lines stand or fall with their base lines.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
 
 from kg.changes import Atom, Change, Changes, always, has_both_sides
 from kg.check import Hit, check, stops
-from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, UNLESS, Case, book_of
+from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Case, Ground, book_of
 from kg.evaluate import Reading
-from kg.knowledge import EXCLUSION, Edition, Knowledge
+from kg.knowledge import Edition, Knowledge
 from kg.lazy import lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
@@ -35,14 +34,7 @@ UNMENTIONED = "no coverage clause mentions the code, and no exclusion is establi
 SILENT = "no clause mentions the code"
 
 
-class Ground(NamedTuple):
-    """One way in which a clause denies a line by itself: leaves that together suffice, none of them idle."""
-
-    clause: str
-    leaves: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Decision:
     """The decision of a case under one posture, and why; what is not asked for is not worked out."""
 
@@ -61,45 +53,48 @@ class Decision:
             return tuple(outcome.criterion.iri for outcome in self.case.stopped.surely)
         if self.decision == REVIEW:
             return self.doubts
-        decided = tuple(_because(self.case, self.decision, self.posture))
-        return decided or tuple(_because(self.case, PEND, self.posture))
+        return tuple(_because(self.case, self.decision, self.posture) or _because(self.case, PEND, self.posture))
 
     @lazy
     def reason(self) -> str:
-        """Return the class of a denial: that of the first exclusion, else of the first clause that decided."""
+        """Return the class of a denial: that of the first clause that decided; exclusions go before others."""
         if self.decision != DENY:
             return COV + "Coding" if self.decision == NOT_BILLABLE else ""
         clauses = self.case.docket.clauses
-        decided = [clauses[iri] for iri in self.because if iri in clauses]
-        exclusions = [clause for clause in decided if clause.kind in EXCLUSION]
-        first = next(iter(exclusions or decided), None)
-        return first.reason if first and first.reason else COV + "NotMedicallyNecessary"
+        for iri in self.because:
+            if iri in clauses:
+                return clauses[iri].reason or COV + "NotMedicallyNecessary"
+        return COV + "NotMedicallyNecessary"
 
     @lazy
     def grounds(self) -> tuple[Ground, ...]:
         """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
-        return tuple(_grounds(self.case, self.posture)) if self.decision == DENY else ()
+        if self.decision != DENY:
+            return ()
+        groups = [g for g in self.case.exclusions_first if g.name != DOCUMENTED or self.posture == FINAL]
+        return tuple([ground for group in groups for ground in group.grounds])
 
     @lazy
     def caveats(self) -> tuple[Outcome, ...]:
         """Return the clauses that an approval leaves open."""
-        return tuple(_caveats(self.case)) if self.decision == APPROVE and not self.regardless else ()
+        if self.decision != APPROVE or self.regardless:
+            return ()
+        return tuple([outcome for group in self.case.groups.values() for outcome in group.caveats])
 
     @lazy
     def changes(self) -> tuple[Change, ...]:
         """Return the minimal sets of facts that would secure, approve or deny the line."""
-        if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless or self.case.defeated:
+        case, decision = self.case, self.decision
+        if decision in (NOT_BILLABLE, REVIEW) or self.regardless or case.defeated:
             return ()  # what is defeated stays so, whatever else is documented
         found: list[tuple[str, int]] = []
-        if self.decision == APPROVE and not self.case.root.met:
-            excluded = self.case.groups.get(NOT_EXCLUDED)
-            if excluded and not excluded.met:
-                found += [("secured", one) for one in self._changes.sets(excluded, True)]
-        if self.decision in (PEND, DENY):
-            found += [(APPROVE, one) for one in self._changes.approving()]
-        if self.decision in (PEND, APPROVE):
-            found += [(DENY, one) for one in self._changes.denying()]
-        return tuple(Change(to, self._changes.atoms(one)) for to, one in found if one)
+        if decision == APPROVE and not case.met:
+            found += [("secured", one) for one in self._changes.sets(case.groups[NOT_EXCLUDED].outcome, True)]
+        if decision in (PEND, DENY):
+            found += [(APPROVE, one) for one in self._changes.approving]
+        if decision in (PEND, APPROVE):
+            found += [(DENY, one) for one in self._changes.denying]
+        return tuple([Change(to, tuple(self._changes.atoms(one))) for to, one in found if one])
 
     @lazy
     def missing(self) -> tuple[Atom, ...]:
@@ -107,6 +102,8 @@ class Decision:
         if self.decision == DENY and not (self.posture == FINAL and not self.case.defeated):
             return ()
         if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
+            return ()
+        if self.decision == APPROVE and not self.caveats:
             return ()
         asked = self._changes.settling(self.caveats) if self.decision == APPROVE else self._changes.bearing()
         if self.decision == PEND:
@@ -131,7 +128,7 @@ class Decision:
 Bases = tuple[Decision, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Judged:
     """A line with its decision under each posture, and what the facts were read as."""
 
@@ -152,29 +149,28 @@ def decide(
     hits = check(claim, book.edits, bits)
     stopped = stops(hits)
     operated = reasoned.operated_regions
-    judged: dict[str, Judged] = {}
+    alone: dict[str, Judged] = {}
+    everywhere = dict.fromkeys(POSTURES, reading)
     for number, node, code in claim.lines:
         if (node, BASE_LINE) not in reasoned.index:
-            case = book.docket(bits[node]).case(bits[node], operated, stopped(number))
-            decisions = {posture: decision_of(case, posture) for posture in POSTURES}
-            judged[node] = Judged(number, node, code, decisions, dict.fromkeys(POSTURES, reading))
-    alone = dict(judged)
+            case = book.case(bits[node], operated, stopped(number))
+            alone[node] = Judged(number, node, code, decisions_of(case), everywhere)
+    judged = alone.copy()
     for number, node, code in claim.lines:
         if node not in alone:
             bases = [alone[str(base)] for base in reasoned.index[node, BASE_LINE] if base in alone]
             decisions, readings = {}, {}
             read: dict[tuple[str, ...], Reading] = {}
             for posture in POSTURES:
-                said = tuple(base.decisions[posture].decision for base in bases)
+                based = tuple([base.decisions[posture] for base in bases])
+                said = tuple([base.decision for base in based])
                 if said not in read:
                     read[said] = reading.with_facts(decided(bases, posture))
                 readings[posture] = read[said]
-                here = readings[posture].bits(node)
-                case = book.docket(here).case(here, operated, stopped(number))
-                based = tuple(base.decisions[posture] for base in bases)
+                case = book.case(read[said].bits(node), operated, stopped(number))
                 decisions[posture] = decision_of(case, posture, based)
             judged[node] = Judged(number, node, code, decisions, readings)
-    return tuple(judged[node] for _, node, _ in claim.lines), hits
+    return tuple([judged[node] for _, node, _ in claim.lines]), hits
 
 
 def decided(bases: Iterable[Judged], posture: str) -> Iterator[Conclusion]:
@@ -193,23 +189,29 @@ def settle(case: Case, posture: str) -> str:
     """Return the decision that the groups of clauses lead to (decision rules 13 to 21)."""
     if case.defeated:
         return DENY
-    groups = case.groups
-    if COVERED not in groups:
+    if COVERED not in case.groups:
         return REVIEW
-    if case.root.met:
+    if case.met:
         return APPROVE
     if posture == FINAL:
         return DENY
-    if posture == ADVISORY and case.supported:
-        documented, conditioned = groups.get(DOCUMENTED), groups.get(CONDITIONED)
-        covered = groups[COVERED].met and (conditioned is None or conditioned.met)
+    if posture == ADVISORY and case.recommended:
+        documented, conditioned = case.groups.get(DOCUMENTED), case.groups.get(CONDITIONED)
+        covered = case.groups[COVERED].met and (conditioned is None or conditioned.met)
         if covered and not (documented and documented.refuted):
             return APPROVE
     return PEND
 
 
-def decision_of(case: Case, posture: str, bases: Bases = ()) -> Decision:
-    """Return the decision of a case under a posture; that of a line added to others depends on theirs."""
+def decisions_of(case: Case) -> Mapping[str, Decision]:
+    """Return the decision of a case under each posture, where it depends on no other line."""
+    if not case.alone:
+        case.alone = {posture: _decision(case, posture, ()) for posture in POSTURES}
+    return case.alone
+
+
+def decision_of(case: Case, posture: str, bases: Bases) -> Decision:
+    """Return the decision of a line added to others under a posture: it depends on theirs."""
     key = (posture, *bases)
     known: Decision | None = case.decisions.get(key)
     return known or remember(case.decisions, key, _decision(case, posture, bases), DECISIONS)
@@ -226,22 +228,28 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
     decision = settle(case, posture)
     if decision == REVIEW:
         return Decision(case, posture, REVIEW, note=UNMENTIONED)
-    if decision != APPROVE and _base_in_review(case, bases):
+    if bases and decision != APPROVE and _base_in_review(case, bases):
         return Decision(case, posture, REVIEW, note=BASE_IN_REVIEW, doubts=(BASE,))
     if case.is_doubtful and (doubts := tuple(dict.fromkeys(_doubts(case, posture, decision)))):
         unverified = any(iri in case.docket.clauses for iri in doubts)
         return Decision(case, posture, REVIEW, note=UNVERIFIED if unverified else CONFLICTING, doubts=doubts)
     if decision == PEND and has_both_sides(case):
         changes = changes_of(case, posture, bases)
-        for answer, sets in ((DENY, changes.denying), (APPROVE, changes.approving)):
-            if always(sets(), changes.documentable):
-                return Decision(case, posture, answer, bases, regardless=True)
+        if always(changes.denying, changes.documentable):
+            return Decision(case, posture, DENY, bases, regardless=True)
+        if always(changes.approving, changes.documentable):
+            return Decision(case, posture, APPROVE, bases, regardless=True)
     return Decision(case, posture, decision, bases)
 
 
 def changes_of(case: Case, posture: str, bases: Bases) -> Changes:
     """Return what could be documented of a case under a posture."""
+    key = (posture, *bases)
+    known: Changes | None = case.changes.get(key)
+    return known or remember(case.changes, key, _changes_of(case, posture, bases), DECISIONS)
 
+
+def _changes_of(case: Case, posture: str, bases: Bases) -> Changes:
     def verdict(supposed: Case) -> str:
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
@@ -252,7 +260,7 @@ def changes_of(case: Case, posture: str, bases: Bases) -> Changes:
 
 def _base_in_review(case: Case, bases: Bases) -> bool:
     """Say whether a line that its own clauses do not deny rests on a base line that rule 16 sends to a person."""
-    own = any(outcome.refuted for name, outcome in case.groups.items() if name not in (COVERED, DOCUMENTED))
+    own = any(group.defeats for group in case.groups.values() if group.name != COVERED)
     return not own and any(base.note in (UNVERIFIED, CONFLICTING) for base in bases)
 
 
@@ -261,8 +269,7 @@ def _doubts(case: Case, posture: str, decision: str) -> Iterator[str]:
 
     Every reading of the conflicting leaves is tried, with the unverified clauses and without them.
     """
-    docket, bits = case.docket, case.bits
-    conflicts = bits.met & bits.refuted & docket.own
+    docket, bits, conflicts = case.docket, case.bits, case.conflicts
     conflicting = [docket.plan.bit[leaf.iri] for leaf in docket.leaves if docket.plan.bit[leaf.iri] & conflicts]
     names = [leaf.iri for leaf in docket.leaves if docket.plan.bit[leaf.iri] & conflicts]
     if len(conflicting) > MAX_READINGS:
@@ -282,44 +289,17 @@ def _doubts(case: Case, posture: str, decision: str) -> Iterator[str]:
         yield from names
 
 
-def _because(case: Case, decision: str, posture: str) -> Iterator[str]:
-    """Yield the clauses that decided: each that defeats, each that covers, or each that is open."""
-    hard = case.defeated
-    for name, outcome in _exclusions_first(case):
-        for part in outcome.parts:
-            bad, good = (part.met, part.refuted) if name == NOT_EXCLUDED else (part.refuted, part.met)
-            open_ = not outcome.met and not good and (not bad or name == DOCUMENTED)
-            if decision == APPROVE:
-                decides = name == COVERED and good
-            elif decision == PEND:
-                decides = open_
-            elif hard:
-                decides = bad and outcome.refuted and (name != DOCUMENTED or posture == FINAL)
-            else:  # final: whatever is not shown counts against the line
-                decides = not outcome.met and not good
-            if decides:
-                yield part.criterion.iri.removesuffix(UNLESS)
-    if decision == APPROVE and posture == ADVISORY and not case.root.met:
-        yield from (item.clause.iri for item in case.guidance if item.stance == "recommends" and item.clause.verified)
-
-
-def _grounds(case: Case, posture: str) -> Iterator[Ground]:
-    for name, outcome in _exclusions_first(case):
-        if name == DOCUMENTED and posture != FINAL:
-            continue
-        by_itself = (outcome,) if name == COVERED and len(outcome.parts) > 1 else outcome.parts
-        for part in by_itself:
-            for leaves in case.docket.grounds(part, name == NOT_EXCLUDED):
-                yield Ground(part.criterion.iri.removesuffix(UNLESS), leaves)
-
-
-def _exclusions_first(case: Case) -> list[tuple[str, Outcome]]:
-    return sorted(case.groups.items(), key=lambda item: item[0] != NOT_EXCLUDED)
-
-
-def _caveats(case: Case) -> Iterator[Outcome]:
-    for name, outcome in case.groups.items():
-        for part in outcome.parts:
-            settled = part.refuted if name == NOT_EXCLUDED else part.met
-            if not settled and not outcome.met:
-                yield part
+def _because(case: Case, decision: str, posture: str) -> list[str]:
+    """Return the clauses that decided: each that defeats, each that covers, or each that is open."""
+    if decision == APPROVE:
+        covering = case.groups[COVERED].shown
+        return covering + case.recommended if posture == ADVISORY and not case.met else covering
+    found: list[str] = []
+    for group in case.exclusions_first:
+        if decision == PEND:
+            found += group.open
+        elif not case.defeated:  # final: whatever is not shown counts against the line
+            found += group.unshown
+        elif group.name != DOCUMENTED or posture == FINAL:
+            found += group.against
+    return found

@@ -23,10 +23,10 @@ from kg.knowledge import (
     Edition,
     Knowledge,
 )
-from kg.lazy import lazy
+from kg.lazy import Table, lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
-from kg.plan import BASE, CONTINUOUS, Plan, plan_of, remember
+from kg.plan import BASE, CONTINUOUS, MANY, Plan, plan_of, remember
 from kg.sets import NONE, Sets, members, sets_for
 from kg.terms import COV
 
@@ -54,6 +54,56 @@ class Guidance(NamedTuple):
     stance: str
 
 
+class Ground(NamedTuple):
+    """One way in which a clause denies a line by itself: leaves that together suffice, none of them idle."""
+
+    clause: str
+    leaves: tuple[str, ...]
+
+
+class Group:
+    """What a group of clauses comes to, and which of its clauses bring it there, or would have to be shown."""
+
+    def __init__(self, docket: "Docket", outcome: Outcome) -> None:
+        self.docket = docket
+        self.outcome = outcome
+        self.name = outcome.criterion.iri
+        self.met, self.refuted = outcome.met, outcome.refuted
+        self.defeats = self.refuted and self.name != DOCUMENTED  # what the record lacks can still be completed
+        self.shown: list[str] = []
+        self.against: list[str] = []
+        self.open: list[str] = []
+        self.unshown: list[str] = []
+        self.caveats: list[Outcome] = []
+        for part in outcome.parts:
+            iri = part.criterion.iri.removesuffix(UNLESS)
+            bad, good = (part.met, part.refuted) if self.name == NOT_EXCLUDED else (part.refuted, part.met)
+            if good:
+                self.shown.append(iri)
+            elif not self.met:
+                self.unshown.append(iri)
+                self.caveats.append(part)
+                if not bad or self.name == DOCUMENTED:
+                    self.open.append(iri)
+            if bad and self.refuted:
+                self.against.append(iri)
+
+    @lazy
+    def grounds(self) -> tuple[Ground, ...]:
+        """Return every minimal set of leaves that denies by itself: of each clause, or of all that cover together."""
+        outcome, excludes = self.outcome, self.name == NOT_EXCLUDED
+        by_itself = (outcome,) if self.name == COVERED and len(outcome.parts) > 1 else outcome.parts
+        return tuple(
+            Ground(part.criterion.iri.removesuffix(UNLESS), leaves)
+            for part in by_itself
+            if (part.met if excludes else part.refuted)
+            for leaves in self.docket.grounds_of[part, excludes]
+        )
+
+
+Key = tuple[int, int, int]  # the bits of some leaves: met, refuted, open within
+
+
 @dataclass(frozen=True, eq=False)
 class Docket:
     """The clauses of an edition, and of guidelines, that concern lines of one kind."""
@@ -63,8 +113,7 @@ class Docket:
     guidelines: tuple[tuple[str, Clause], ...]
     continuous: bool
     root: Criterion
-    cases: dict[tuple[object, ...], "Case"] = field(default_factory=dict)
-    told: dict[object, Any] = field(default_factory=dict)  # in which words, by what
+    told: dict[object, Any] = field(default_factory=dict)  # what could be documented, and in which words
 
     @lazy
     def mentioned(self) -> bool:
@@ -77,11 +126,11 @@ class Docket:
         return tuple(sorted(iri for iri, clause in self.clauses.items() if not clause.verified))
 
     @lazy
-    def verified(self) -> Criterion | None:
-        """Return the root as if the unverified clauses were not written; None where nothing would mention the line."""
+    def verified(self) -> "Docket | None":
+        """Return the docket as if no unverified clause were written; None where nothing would mention the line."""
         clauses = {iri: clause for iri, clause in self.clauses.items() if clause.verified}
         base = self.plan.knowledge.criteria.get(BASE) if self.continuous else None
-        return root_of(clauses, base) if self._mentioned(clauses.values()) else None
+        return replace(self, root=root_of(clauses, base)) if self._mentioned(clauses.values()) else None
 
     def _mentioned(self, clauses: Iterable[Clause]) -> bool:
         return self.continuous or any(clause.kind in (*COVERAGE, *EXCLUSION) for clause in clauses)
@@ -108,71 +157,114 @@ class Docket:
         return self.plan.mask((self.root,))
 
     @lazy
+    def guiding(self) -> int:
+        """Return the bits of the leaves below the clauses of guidelines."""
+        return self.plan.mask(clause.criterion for _, clause in self.guidelines)
+
+    @lazy
     def mask(self) -> int:
         """Return the bits of all leaves that bear on a line."""
-        return self.own | self.plan.mask(clause.criterion for _, clause in self.guidelines)
+        return self.own | self.guiding
 
-    def grounds(self, outcome: Outcome, positive: bool) -> tuple[tuple[str, ...], ...]:
+    # What follows from the bits of a few leaves recurs from claim to claim
+
+    @lazy
+    def groups(self) -> tuple[tuple[str, int, Table[Key, Group]], ...]:
+        """Return the groups of clauses, each with the bits of its leaves and what it comes to by them."""
+        return tuple((part.iri, self.plan.mask((part,)), self._group(part)) for part in self.root.parts)
+
+    def _group(self, criterion: Criterion) -> Table[Key, Group]:
+        return Table(lambda key: Group(self, self.plan.outcome(criterion, Bits(*key))), CASES)
+
+    @lazy
+    def exclusions_first(self) -> tuple[str, ...]:
+        """Return the groups in the order in which they decide."""
+        return tuple(sorted((part.iri for part in self.root.parts), key=lambda name: name != NOT_EXCLUDED))
+
+    @lazy
+    def guidance(self) -> Table[Key, tuple[Guidance, ...]]:
+        """Return what guidelines say of a line, by the bits of their leaves."""
+
+        def compute(key: Key) -> tuple[Guidance, ...]:
+            spoken = ((d, c, self.plan.outcome(c.criterion, Bits(*key))) for d, c in self.guidelines)
+            return tuple(Guidance(d, c, o, STANCES.get(c.kind, "reports")) for d, c, o in spoken if o.met)
+
+        return Table(compute, CASES)
+
+    @lazy
+    def grounds_of(self) -> Table[tuple[Outcome, bool], tuple[tuple[str, ...], ...]]:
         """Return the minimal sets of leaves that make an outcome met, or refuted, each in the order of the source."""
-        if not (outcome.met if positive else outcome.refuted):
-            return ()
-        known: tuple[tuple[str, ...], ...] | None = self.told.get((outcome, positive))
-        return known or remember(self.told, (outcome, positive), self._grounds(outcome, positive))
 
-    def _grounds(self, outcome: Outcome, positive: bool) -> tuple[tuple[str, ...], ...]:
         def so(leaf: Outcome, positive: bool) -> Sets:
             return (1 << self.order[leaf.criterion.iri],) if (leaf.met if positive else leaf.refuted) else NONE
 
-        found = sets_for(outcome, positive, so)
-        return tuple(tuple(self.leaves[i].iri for i in members(one)) for one in found)
+        def compute(key: tuple[Outcome, bool]) -> tuple[tuple[str, ...], ...]:
+            return tuple(tuple(self.leaves[i].iri for i in members(one)) for one in sets_for(*key, so))
 
-    def case(self, bits: Bits, operated: frozenset[str], edits: Stopped) -> "Case":
+        return Table(compute, MANY)
+
+    @lazy
+    def cases(self) -> dict[tuple[object, ...], "Case"]:
+        """Return the cases of lately."""
+        return {}
+
+    def case(self, bits: Bits, operated: frozenset[str], stopped: Stopped) -> "Case":
         """Return the case that the bits of a line make, of an operation in some regions."""
-        here = bits.only(self.mask)
-        key = (here, operated, edits)
-        return self.cases.get(key) or remember(self.cases, key, Case(self, here, operated, edits), CASES)
+        mask = self.mask
+        key = (bits.met & mask, bits.refuted & mask, bits.within & mask, operated, stopped)
+        known = self.cases.get(key)
+        return known or remember(self.cases, key, Case(self, Bits(*key[:3]), operated, stopped), CASES)
 
 
-@dataclass(frozen=True, eq=False)
 class Case:
     """Everything that bears on a line before a posture is taken."""
 
-    docket: Docket
-    bits: Bits
-    operated: frozenset[str]
-    stopped: Stopped
-    decisions: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    def __init__(self, docket: Docket, bits: Bits, operated: frozenset[str], stopped: Stopped) -> None:
+        self.docket = docket
+        self.bits = bits
+        self.operated = operated
+        self.stopped = stopped
+        self.alone: Mapping[str, Any] = {}  # the decisions, and those that depend on the lines to which it is added
+        self.decisions: dict[tuple[object, ...], Any] = {}
+        self.changes: dict[tuple[object, ...], Any] = {}
+        met, refuted, within = bits
+        self.groups = {name: groups[met & mask, refuted & mask, within & mask] for name, mask, groups in docket.groups}
+        self.conflicts = met & refuted & docket.own  # the leaves on which the facts conflict
+        self.is_doubtful = bool(self.conflicts or docket.unverified)  # so that decision rule 16 is to be asked
+        self.met, self.defeated = True, False  # what is defeated stays so, whatever else is documented
+        for group in self.groups.values():
+            if not group.met:
+                self.met = False
+            if group.defeats:
+                self.defeated = True
 
     @lazy
     def root(self) -> Outcome:
         """Return what the clauses come to."""
-        return self.docket.plan.outcome(self.docket.root, self.bits)
-
-    @lazy
-    def groups(self) -> dict[str, Outcome]:
-        """Return what each group of clauses comes to."""
-        return {outcome.criterion.iri: outcome for outcome in self.root.parts}
-
-    @lazy
-    def defeated(self) -> bool:
-        """Say whether a group of clauses is refuted that the record cannot still complete: facts change nothing."""
-        return any(outcome.refuted and name != DOCUMENTED for name, outcome in self.groups.items())
+        refuted, silent, parts = False, True, []
+        for group in self.groups.values():
+            refuted = refuted or group.refuted
+            silent = silent and group.outcome.silent
+            parts.append(group.outcome)
+        return Outcome(self.docket.root, self.met, refuted, tuple(parts), silent=silent)
 
     @property
-    def is_doubtful(self) -> bool:
-        """Say whether a clause is unverified or facts conflict, so that decision rule 16 is to be asked."""
-        return bool(self.docket.unverified or self.bits.met & self.bits.refuted & self.docket.own)
-
-    @lazy
-    def supported(self) -> bool:
-        """Say whether a guideline recommends the modality at the operated levels."""
-        return any(self.docket.plan.outcome(criterion, self.bits).met for criterion in self.docket.recommending)
+    def exclusions_first(self) -> list[Group]:
+        """Return the groups in the order in which they decide."""
+        groups = self.groups
+        return [groups[name] for name in self.docket.exclusions_first]
 
     @lazy
     def guidance(self) -> tuple[Guidance, ...]:
         """Return what guidelines say of the line."""
-        spoken = ((d, c, self.docket.plan.outcome(c.criterion, self.bits)) for d, c in self.docket.guidelines)
-        return tuple(Guidance(d, c, o, STANCES.get(c.kind, "reports")) for d, c, o in spoken if o.met)
+        docket, (met, refuted, within) = self.docket, self.bits
+        mask = docket.guiding
+        return docket.guidance[met & mask, refuted & mask, within & mask]
+
+    @property
+    def recommended(self) -> list[str]:
+        """Return the clauses of guidelines that recommend the modality at the operated levels."""
+        return [one.clause.iri for one in self.guidance if one.stance == "recommends" and one.clause.verified]
 
     def supposing(self, bits: Bits) -> "Case":
         """Return the case as it would be with other bits."""
@@ -180,12 +272,7 @@ class Case:
 
     def verified(self) -> "Case":
         """Return the case as if the unverified clauses were not written."""
-        return Case(
-            replace(self.docket, root=self.docket.verified or self.docket.root, cases={}),
-            self.bits,
-            self.operated,
-            self.stopped,
-        )
+        return Case(self.docket.verified or self.docket, self.bits, self.operated, self.stopped)
 
 
 class Book:
@@ -200,15 +287,15 @@ class Book:
         self.guidelines = [(name, c) for name, guideline in guidelines for c in guideline.clauses if c.kind in kinds]
         concerns = [c.concerns for c in (*self.clauses, *(c for _, c in self.guidelines)) if c.concerns]
         self.mask = self.plan.mask([*concerns, *(c for c in (knowledge.criteria.get(CONTINUOUS),) if c)])
-        self._dockets: dict[Bits, Docket] = {}
+        self._dockets = Table(self._docket, CASES)
 
-    def docket(self, bits: Bits) -> Docket:
-        """Return the docket of a line."""
-        here = bits.only(self.mask)
-        return self._dockets.get(here) or remember(self._dockets, here, self._docket(here), CASES)
+    def case(self, bits: Bits, operated: frozenset[str], stopped: Stopped) -> Case:
+        """Return the case that a line is."""
+        mask = self.mask
+        return self._dockets[bits.met & mask, bits.refuted & mask, bits.within & mask].case(bits, operated, stopped)
 
-    def _docket(self, bits: Bits) -> Docket:
-        known = self.knowledge.criteria
+    def _docket(self, key: Key) -> Docket:
+        known, bits = self.knowledge.criteria, Bits(*key)
 
         def concerns(clause: Clause) -> bool:
             return clause.concerns is None or self.plan.outcome(clause.concerns, bits).met

@@ -1,19 +1,19 @@
 """Explain: a determination as one value, with the path of every line: clause, fact, walk, what is missing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from typing import Any
 
-from kg.changes import Atom
+from kg.changes import PRESENT, Atom
 from kg.check import ALERT, Hit
-from kg.decide import APPROVE, BASE_LINE, DENY, NOT_BILLABLE, PAYER, POSTURES, Decision, Judged, decided
+from kg.decide import BASE_LINE, DENY, FINAL, NOT_BILLABLE, PAYER, Decision, Judged, decided
 from kg.docket import COVERED, NOT_EXCLUDED, UNLESS, Case, Guidance
 from kg.knowledge import Document, Edition, Knowledge
+from kg.lazy import Table
 from kg.load import Claim
 from kg.outcome import Outcome
-from kg.plan import remember
+from kg.plan import MANY, remember
 from kg.proof import Proof
 from kg.reason import Reasoned, with_facts
 from kg.terms import COV
@@ -83,48 +83,47 @@ class Teller:
         self.proof = Proof(determination.reasoned, [line.node for line in determination.lines], self.words)
         self._asked: dict[Atom, dict[str, str]] = {}
         self._facts: dict[Atom, dict[str, str]] = {}
-        self._caveats: dict[Outcome, str] = self.knowledge.remember(("caveats",), dict)
-        self._guidance: dict[str, Json] = self.knowledge.remember(("guidance",), dict)
+        self._known = self.knowledge.remember(("told",), lambda: Known(self.knowledge))
 
     def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""
-        decisions = judged.decisions
-        decision = decisions[self.posture]
+        decision = judged.decisions[self.posture]
+        decisions = {posture: one.decision for posture, one in judged.decisions.items()}
         case, grounds = decision.case, decision.grounds
-        against = frozenset([leaf for ground in grounds for leaf in ground.leaves])
+        against = frozenset([leaf for _, leaves in grounds for leaf in leaves])
         told: Json = {
             "line": judged.number,
             "code": judged.code,
             "label": self.code_label(judged),
             "decision": decision.decision,
-            "decisions": {name: decisions[name].decision for name in POSTURES},
+            "decisions": decisions,
             "decidedRegardless": decision.decided_regardless,
             "because": list(decision.because),
         }
         if decision.reason:
-            told["reason"] = self.knowledge.notation(decision.reason)
+            told["reason"] = self._known.notations[decision.reason]
         if decision.note:
             told["note"] = decision.note
-        return told | {
-            "grounds": [{"clause": one.clause, "criteria": list(one.leaves)} for one in grounds],
+        told |= {
+            "grounds": [{"clause": clause, "criteria": list(leaves)} for clause, leaves in grounds],
             "missing": self.all_missing(decision.missing) if decision.missing else [],
             "caveats": [self.caveat(outcome) for outcome in decision.caveats],
-            "assumptions": list(self.assumptions(case, decision)),
-            "flips": flips(decision),
-            "changes": [{"to": one.to, "facts": [self.fact(atom) for atom in one.facts]} for one in decision.changes],
+            "assumptions": self.assumptions(case, decision),
+            "flips": flips(decision) if decision.changes else [],
+            "changes": [{"to": to, "facts": [self.fact(atom) for atom in facts]} for to, facts in decision.changes],
             "conflicts": list(self.conflicts(judged.number, case)) if case.guidance else [],
             "guidance": [self.guidance(item) for item in case.guidance],
-            "postures": separated(judged),
+            "postures": separated(judged) if len({*decisions.values()}) > 1 else [],
             "path": self.proof.path(case.root, judged.node, judged.readings[self.posture], against),
         }
+        return told
 
     def code_label(self, judged: Judged) -> str:
         """Return our words for the code of a line."""
         codes = self.words.index.get((judged.node, CODE))
         if not codes:
             return "a code that the ontology does not hold"
-        code = str(codes[0])
-        return self.knowledge.remember(("label", code), lambda: self.knowledge.label(code))
+        return self._known.labels[str(codes[0])]
 
     def edit(self, hit: Hit) -> Json:
         """Return an edit that holds: what it stops, or that it only alerts."""
@@ -134,7 +133,7 @@ class Teller:
             "line": hit.line,
             "edit": hit.outcome.criterion.iri,
             "label": hit.outcome.criterion.label,
-            "effect": self.knowledge.notation(COV + hit.effect),
+            "effect": self._known.notations[COV + hit.effect],
             "decides": hit.effect != ALERT,
             "clause": hit.outcome.criterion.clause,
             "because": [
@@ -159,14 +158,14 @@ class Teller:
         if told is None:
             told = self._facts[atom] = {"field" if atom.is_field else "fact": atom.name, "status": atom.status}
             if atom.region:
-                told["region"] = self.knowledge.notation(atom.region)
+                told["region"] = self._known.notations[atom.region]
             if atom.is_field:
                 told["criterion"] = atom.leaf
         return told
 
-    def all_missing(self, atoms: Iterable[Atom]) -> list[dict[str, str]]:
+    def all_missing(self, atoms: tuple[Atom, ...]) -> list[dict[str, str]]:
         """Return the open facts, a field of the claim once however many criteria wait for it."""
-        found = {(atom.name, atom.region): atom for atom in reversed(tuple(atoms))}
+        found = {(atom.name, atom.region): atom for atom in reversed(atoms)}
         return [self.missing(atom) for atom in reversed(found.values())]
 
     def missing(self, atom: Atom) -> dict[str, str]:
@@ -177,35 +176,27 @@ class Teller:
             if not atom.is_field:
                 told["question"] = self.words.question(self.knowledge.facts[atom.name])
                 if atom.region:
-                    told["region"] = self.knowledge.notation(atom.region)
+                    told["region"] = self._known.notations[atom.region]
             told["criterion"] = atom.leaf
         return told
 
     def caveat(self, outcome: Outcome) -> str:
         """Return in words that an approval leaves a clause open."""
-        return self._caveats.get(outcome) or remember(self._caveats, outcome, self._caveat(outcome))
+        return self._known.caveats[outcome]
 
-    def _caveat(self, outcome: Outcome) -> str:
-        criterion = outcome.criterion
-        facts = dict.fromkeys(
-            self.knowledge.label(leaf.criterion.concept) if leaf.criterion.concept else leaf.criterion.label
-            for leaf in outcome.leaves()
-            if leaf.status == "undocumented"
-        )
-        clause = f"{criterion.clause}: " if criterion.clause else ""
-        return f"{clause}{criterion.label} is open; undocumented: {', '.join(facts)}"
-
-    def assumptions(self, case: Case, decision: Decision) -> Iterator[str]:
-        """Yield what the posture or the default anatomy took for granted."""
-        if decision.decision == APPROVE:
-            for outcome in decision.caveats:
-                yield f"{outcome.criterion.clause or outcome.criterion.label}: open, and taken not to defeat the line"
-        if decision.posture == "final" and decision.decision == DENY:
+    def assumptions(self, case: Case, decision: Decision) -> list[str]:
+        """Return what the posture or the default anatomy took for granted."""
+        found = [
+            f"{outcome.criterion.clause or outcome.criterion.label}: open, and taken not to defeat the line"
+            for outcome in decision.caveats
+        ]
+        if decision.posture == FINAL and decision.decision == DENY:
             for iri in decision.because:
                 if not any(leaf.refuted for leaf in _leaves(case, iri)):
-                    yield f"{self.clause_name(case, iri)}: undocumented, and counted against the line"
+                    found.append(f"{self.clause_name(case, iri)}: undocumented, and counted against the line")
         if decision.decision != NOT_BILLABLE and self.words.default_conus:
-            yield self.words.default_conus
+            found.append(self.words.default_conus)
+        return found
 
     def clause_name(self, case: Case, iri: str) -> str:
         """Return how the source names a clause."""
@@ -216,13 +207,12 @@ class Teller:
 
     def guidance(self, item: Guidance) -> Json:
         """Return what a guideline says of the line; it decides nothing by itself."""
-        told = self._guidance.get(item.clause.iri)
-        return (told or remember(self._guidance, item.clause.iri, self._of_guideline(item))).copy()
+        known, iri = self._known.guidance, item.clause.iri
+        return (known.get(iri) or remember(known, iri, self._of_guideline(item))).copy()
 
     def _of_guideline(self, item: Guidance) -> Json:
-        graph = self.knowledge.graph
+        graph, criterion = self.knowledge.graph, item.outcome.criterion
         speaks, holds = graph.iri(item.clause.iri, COV + "speaksOf"), graph.text(item.clause.iri, COV + "holdsThat")
-        criterion = item.outcome.criterion
         found = {
             "guideline": item.document,
             "clause": item.clause.iri,
@@ -235,20 +225,20 @@ class Teller:
         }
         if speaks:
             verb = "affirms" if holds == "true" else "denies"
-            found["statement"] = f"{verb} that monitoring {self.knowledge.label(speaks)}"
+            found["statement"] = f"{verb} that monitoring {self._known.labels[speaks]}"
         return found
 
     def conflicts(self, number: int, case: Case) -> Iterator[Json]:
         """Yield where policy and guideline part on a line."""
-        excluded, covered = case.groups.get(NOT_EXCLUDED), case.groups.get(COVERED)
+        excluded, covered = case.groups[NOT_EXCLUDED].outcome, case.groups.get(COVERED)
         for item in case.guidance:
-            if item.stance == "recommends" and excluded:
+            if item.stance == "recommends":
                 for outcome in excluded.parts:
                     stance = "excludes" if outcome.met else "" if outcome.refuted else "open"
                     if stance:
                         yield self._conflict(number, f"guideline-supports--policy-{stance}", outcome, item)
-            if item.stance == "opposes" and covered and case.root.met:
-                for outcome in covered.parts:
+            if item.stance == "opposes" and covered and case.met:
+                for outcome in covered.outcome.parts:
                     if outcome.met:
                         yield self._conflict(number, "guideline-opposes--policy-covers", outcome, item)
 
@@ -264,25 +254,45 @@ class Teller:
         }
 
 
+class Known:
+    """What is told alike of every claim, since it follows from the knowledge alone."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+        self.labels = Table(knowledge.label, MANY)
+        self.notations = Table(knowledge.notation, MANY)
+        self.caveats = Table(self._caveat, MANY)
+        self.guidance: dict[str, Json] = {}
+
+    def _caveat(self, outcome: Outcome) -> str:
+        criterion = outcome.criterion
+        facts = dict.fromkeys(
+            self.labels[leaf.criterion.concept] if leaf.criterion.concept else leaf.criterion.label
+            for leaf in outcome.leaves()
+            if leaf.status == "undocumented"
+        )
+        clause = f"{criterion.clause}: " if criterion.clause else ""
+        return f"{clause}{criterion.label} is open; undocumented: {', '.join(facts)}"
+
+
 def flips(decision: Decision) -> list[list[str]]:
     """Return the sets of facts whose presence would change the decision or secure it."""
-    sets = (
-        tuple([atom.name for atom in change.facts])
-        for change in decision.changes
-        if all(atom.status == "present" for atom in change.facts)
-    )
+    sets = [
+        tuple([atom.name for atom in facts])
+        for _, facts in decision.changes
+        if all(atom.status == PRESENT for atom in facts)
+    ]
     return [list(one) for one in dict.fromkeys(sets)]
 
 
 def separated(judged: Judged) -> list[Json]:
     """Return which clauses separate the postures of a line."""
-    decisions = judged.decisions
-    if len({decision.decision for decision in decisions.values()}) == 1:
-        return []
-    groups = groupby(sorted(POSTURES, key=lambda p: decisions[p].decision), key=lambda p: decisions[p].decision)
+    by: dict[str, list[str]] = {}
+    for posture, decision in judged.decisions.items():
+        by.setdefault(decision.decision, []).append(posture)
     return [
-        {"decision": name, "postures": (members := list(postures)), "because": list(decisions[members[0]].because)}
-        for name, postures in groups
+        {"decision": name, "postures": postures, "because": list(judged.decisions[postures[0]].because)}
+        for name, postures in sorted(by.items())
     ]
 
 

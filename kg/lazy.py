@@ -1,8 +1,9 @@
-"""Values that an object works out when they are first asked for."""
+"""Values that are worked out when they are first asked for."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -19,4 +20,22 @@ class lazy(Generic[T]):
     def __get__(self, instance: Any, owner: type) -> T:
         value: T = self.compute(instance)
         instance.__dict__[self.name] = value
+        return value
+
+
+class Table(dict[K, T]):
+    """Work out what follows from each key once; what was found before is forgotten when it is too much."""
+
+    __slots__ = ("compute", "many")
+
+    def __init__(self, compute: Callable[[K], T], many: int) -> None:
+        super().__init__()
+        self.compute = compute
+        self.many = many
+
+    def __missing__(self, key: K) -> T:
+        value = self.compute(key)
+        if len(self) >= self.many:
+            self.clear()
+        self[key] = value
         return value

@@ -6,12 +6,13 @@ conflicts, Kleene's three).
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from kg.criteria import Criterion
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)  # never changed; a frozen one takes thrice as long to make
 class Outcome:
     """What the facts make of a criterion, and of the criteria below it.
 
@@ -47,9 +48,10 @@ STATUSES = {
     (True, True): "conflicting",
 }
 
-Side = tuple[Callable[[Iterable[bool]], bool], list[tuple[int, bool]]]
+Side = tuple[Callable[[Iterable[bool]], bool], tuple[tuple[int, bool], ...]]
 
 
+@cache
 def side_of(kind: str, count: int, positive: bool) -> Side:
     """Return how a side of a join follows from sides of its parts: all or any of (part, side).
 
@@ -58,15 +60,15 @@ def side_of(kind: str, count: int, positive: bool) -> Side:
     everywhere = range(count)
     match kind:
         case "and":
-            return (all if positive else any), [(i, positive) for i in everywhere]
+            return (all if positive else any), tuple((i, positive) for i in everywhere)
         case "or":
-            return (any if positive else all), [(i, positive) for i in everywhere]
+            return (any if positive else all), tuple((i, positive) for i in everywhere)
         case "none":
-            return (all if positive else any), [(i, not positive) for i in everywhere]
+            return (all if positive else any), tuple((i, not positive) for i in everywhere)
         case "not":
-            return all, [(0, not positive)]
+            return all, ((0, not positive),)
         case "unless":
-            return (all if positive else any), [(i, positive == (i == 0)) for i in everywhere]
+            return (all if positive else any), tuple((i, positive == (i == 0)) for i in everywhere)
     raise ValueError(kind)
 
 
@@ -76,7 +78,7 @@ def joined(criterion: Criterion, parts: Iterable[Outcome]) -> Outcome:
     bits = []
     for positive in (True, False):
         quantifier, sides = side_of(criterion.kind, len(members), positive)
-        bits.append(quantifier(members[i].met if side else members[i].refuted for i, side in sides))
+        bits.append(quantifier([members[i].met if side else members[i].refuted for i, side in sides]))
     return Outcome(criterion, bits[0], bits[1], members, silent=all(part.silent for part in members))
 
 

@@ -48,7 +48,10 @@ def all_of(sides: Iterable[Sets], consistent: Callable[[int], bool]) -> Sets:
 
 def any_of(sides: Iterable[Sets]) -> Sets:
     """Return the minimal sets that bring about at least one side."""
-    return minimal([one for side in sides for one in side])[:LIMIT]
+    found = [side for side in sides if side]
+    if len(found) == 1:  # as most often
+        return found[0]
+    return minimal([one for side in found for one in side])[:LIMIT]
 
 
 def sets_for(
@@ -66,7 +69,7 @@ def sets_for(
         return leaf(outcome, positive)
     quantifier, sides = side_of(outcome.criterion.kind, len(outcome.parts), positive)
     of_part = known or (lambda part, side: sets_for(part, side, leaf, consistent))
-    found = (of_part(outcome.parts[i], side) for i, side in sides)
+    found = [of_part(outcome.parts[i], side) for i, side in sides]
     return all_of(found, consistent) if quantifier is all else any_of(found)
 
 
