@@ -228,7 +228,7 @@ class Knowledge:
 
     def notation(self, iri: str) -> str:
         """Return the short name of a term."""
-        return self.graph.text(iri, NOTATION) or local_name(iri)
+        return self.remember(("notation", iri), lambda: self.graph.text(iri, NOTATION) or local_name(iri))
 
     @cached_property
     def _ranks(self) -> dict[Term, int]:

@@ -30,8 +30,8 @@ NO_GROUNDS: frozenset[str] = frozenset()
 
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
-# What triples come down to: asserted triples in pieces, sentences, and those that follow, by which rule and why.
-_Shown = tuple[dict[int, Iterable[Row]], list[str], list[tuple[Triple, str, Pieces]]]
+# What triples come down to: asserted triples in pieces, sentences, and those that follow, by which rule.
+_Shown = tuple[dict[int, Iterable[Row]], list[str], list[tuple[Triple, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,10 @@ class Proof:
         self.lines = frozenset(lines)
         self.words = words
         self.claim = words.claim
-        self._derived: dict[Triple, tuple[int, str, Pieces]] = {}
+        self._derived: dict[Triple, tuple[int, str]] = {}
         # what was told of this claim, so that it is told once
         self._shown: dict[Premises, _Shown] = {}
+        self._kept: dict[int, tuple[Premises, Known]] = {}  # with the piece, so that its identity stays its own
         self._of_claim: dict[Criterion, Evidence] = {}
         self._told: dict[Term, dict[Outcome, Json]] = {}
         self._silent: dict[Outcome, Json] = {}
@@ -260,8 +261,8 @@ class Proof:
                     rows, said, follows = self._shown.get(piece) or self._show(piece, reading.reasoned)
                     shown |= rows
                     words += said
-                    for triple, rule, premises in follows:
-                        place = self._derived.setdefault(triple, (len(self._derived), rule, premises))[0]
+                    for triple, rule in follows:
+                        place = self._derived.setdefault(triple, (len(self._derived), rule))[0]
                         derived[place] = None
             if not positive and (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
@@ -290,14 +291,24 @@ class Proof:
         triple = piece[0]
         rule, premises = reasoned.why(triple) or ("", ())
         if not premises:
-            rows = _rows(piece)
+            rows = (_row(triple),)
             return {id(rows): rows}, [] if triple[1] in SILENT else [self.words.sentence(triple)], []
         words: list[str] = []
+        shown: dict[int, Iterable[Row]] = {}
         for part in premises:
-            words += self.words.told(part)
+            known = part if type(part) is Known else self._known(part)
+            shown[id(known)] = known.rows
+            words += self.words.known(known) if known.words is None else known.words
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
-        return {id(part): _rows(part) for part in premises}, words, [(triple, rule, premises)]
+        return shown, words, [(triple, rule)]
+
+    def _known(self, piece: Premises) -> Known:
+        """Return a piece that a rule gives as it stands, always as the same one."""
+        kept = self._kept.get(id(piece))
+        if kept is None:
+            kept = self._kept[id(piece)] = piece, Known(piece)
+        return kept[1]
 
     def _sources(self, triples: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
@@ -327,20 +338,14 @@ class Proof:
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
-        for triple, (_, rule, premises) in self._derived.items():
-            asserted = dict.fromkeys(chain.from_iterable(map(_rows, premises)))
-            yield {"triple": list(_row(triple)), "rule": rule, "from": list(map(list, asserted))}
+        for triple, (_, rule) in self._derived.items():
+            yield {"triple": list(_row(triple)), "rule": rule, "from": _listed(self._shown[(triple,)][0], True)}
 
 
 def _row(triple: Triple) -> Row:
     """Return a triple as JSON carries it."""
     s, p, o = triple
     return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
-
-
-def _rows(piece: Premises) -> Iterable[Row]:
-    """Return triples as JSON carries them."""
-    return piece.rows if type(piece) is Known else tuple(map(_row, piece))
 
 
 def _listed(shown: dict[int, Iterable[Row]], overlap: bool) -> Rows:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from kg.lazy import lazy
+
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 OWL = "http://www.w3.org/2002/07/owl#"
@@ -57,17 +59,14 @@ Triple = tuple[Term, str, Term]
 
 
 class Known(tuple[Triple, ...]):
-    """Steps through the ontology that belong together, kept as one so that they are written and worded once."""
+    """Stated triples that belong together, kept as one so that they are written and put into words once."""
 
     words: tuple[str, ...] | None = None
-    _rows: tuple[tuple[str, str, str], ...] | None = None
 
-    @property
+    @lazy
     def rows(self) -> tuple[tuple[str, str, str], ...]:
-        """Return the steps as JSON carries them."""
-        if self._rows is None:
-            self._rows = tuple((written(s), p, written(o)) for s, p, o in self)
-        return self._rows
+        """Return the triples as JSON carries them."""
+        return tuple([(s if type(s) is str else written(s), p, written(o)) for s, p, o in self])
 
 
 def local_name(iri: str) -> str:

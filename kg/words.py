@@ -39,29 +39,16 @@ class Words:
         self.index = reasoned.index
         self.knowledge = reasoned.knowledge
         self._own: dict[str, str] = {}
-        self._told: dict[int, tuple[tuple[Triple, ...], tuple[str, ...]]] = {}
         self._said: dict[Triple, str] = {}
         self._names: dict[str, str] = self.knowledge.remember(("names",), dict)
         self._verbs: dict[str, str] = self.knowledge.remember(("verbs",), dict)
         self._questions: dict[str, str] = self.knowledge.remember(("questions",), dict)
 
     def known(self, steps: Known) -> tuple[str, ...]:
-        """Return steps through the ontology in sentences."""
+        """Return triples that belong together in sentences."""
         if steps.words is None:
             steps.words = tuple(self.sentences(steps))
         return steps.words
-
-    def told(self, piece: tuple[Triple, ...]) -> tuple[str, ...]:
-        """Return triples in sentences."""
-        if type(piece) is Known:
-            return self.known(piece)
-        known = self._told.get(id(piece))
-        if known is None:
-            known = self._told[id(piece)] = (
-                piece,
-                tuple(self.sentences(piece)),
-            )  # kept, so that its identity stays its own
-        return known[1]
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
         """Yield sentences for triples; steps of one kind that follow on each other are told as one walk."""

@@ -12,7 +12,7 @@ from kg.knowledge import Knowledge
 from kg.load import Claim
 from kg.rules.derived import Conclusion, Pieces, Premises, rule
 from kg.rules.tables import REGION, Code, Place, Position, tables_of
-from kg.terms import COV, Term, Triple
+from kg.terms import COV, Known, Term, Triple
 
 CODE = COV + "code"
 CONUS_LEVEL = COV + "conusLevel"
@@ -159,7 +159,7 @@ class Facts:
 
     def piece(self, *premises: Triple) -> Premises:
         """Return premises as a piece, the same ones always as the same piece."""
-        return self._pieces.setdefault(premises, premises)
+        return self._pieces.get(premises) or self._pieces.setdefault(premises, Known(premises))
 
 
 def giving(name: str) -> By:
