@@ -201,7 +201,7 @@ class Plan:
 
     def ways(self, leaf: Criterion, predicate: str, values: Values, positive: bool) -> tuple[Shows, ...]:
         """Return the ways by which values of a property of the node itself show that a leaf is met, or refuted."""
-        shown = self.shown(self.itself, predicate, values)
+        shown = self.itself.shown.get((predicate, values)) or self.shown(self.itself, predicate, values)
         found: tuple[Shows, ...] = (shown.met if positive else shown.refuted).get(self.bit[leaf.iri], ())
         return found
 

@@ -34,7 +34,7 @@ Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 _Shown = tuple[dict[int, Iterable[Row]], list[str], list[tuple[Triple, str]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _At:
     """Where a tree is told: the node, how it was read, the leaves that deny it, and what was told of it before.
 
@@ -101,11 +101,12 @@ class Proof:
 
     def _new(self, outcome: Outcome, at: _At) -> Json:
         node = (self._heads.get(outcome) or self._head(outcome)).copy()
-        if outcome.criterion.is_leaf:
+        if "words" in node:
             self._leaf(node, outcome, at)
-        else:
-            node["witnesses"] = []
-            node["parts"] = [at.tell(part, at) for part in outcome.parts]
+            return node
+        told, tell = at.told, at.tell
+        node["witnesses"] = []
+        node["parts"] = [told.get(part) or tell(part, at) for part in outcome.parts]
         return node
 
     def _unknown(self, outcome: Outcome) -> Json:
@@ -206,19 +207,21 @@ class Proof:
 
         That is what most leaves ask for: the code of a line, and what it is.
         """
-        values = self.index.get((focus, predicate)) or reading.index.get((focus, predicate), ())
+        key = (focus, predicate)
+        values = reading.index.get(key, ())
         ways = reading.plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
         if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY:
             return None
         value, steps = ways[0]
         triple = (focus, predicate, value)
-        if (focus, predicate) in reading.reasoned.concluded and (reading.reasoned.why(triple) or ("", ()))[1]:
+        if key in reading.reasoned.concluded and (reading.reasoned.why(triple) or ("", ()))[1]:
             return None
-        said, row = self.words.sentence(triple), list(_row(triple))
+        said = self.words.sentence(triple)
+        first = [focus, predicate, value if type(value) is str else written(value)]
         if type(steps) is not Known:
-            return [row], [said], len(ways) == 1
+            return [first], [said], len(ways) == 1
         told = self.words.known(steps) if steps.words is None else steps.words
-        return [row, *map(list, steps.rows)], ["; ".join((said, *told))], len(ways) == 1
+        return [first, *map(list, steps.rows)], ["; ".join((said, *told))], len(ways) == 1
 
     def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
