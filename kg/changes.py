@@ -258,7 +258,7 @@ class Changes:
 
     def _approve(self, case: Case) -> Sets:
         groups, consistent = case.groups, self.documentable.consistent
-        ways = all_of([self.sets(group.outcome, True) for group in groups.values()], consistent)
+        ways = all_of([self.sets(group.outcome, True) for group in groups.values() if not group.met], consistent)
         if self.advisory and COVERED in groups and not any(group.refuted for group in groups.values()):
             supported = NOTHING_MORE
             if self.supposes_support:
