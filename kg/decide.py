@@ -72,8 +72,11 @@ class Decision:
         """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
         if self.decision != DENY:
             return ()
-        groups = [g for g in self.case.exclusions_first if g.name != DOCUMENTED or self.posture == FINAL]
-        return tuple([ground for group in groups for ground in group.grounds])
+        found: tuple[Ground, ...] = ()
+        for group in self.case.groups.values():
+            if group.name != DOCUMENTED or self.posture == FINAL:
+                found += group.grounds
+        return found
 
     @property
     def caveats(self) -> tuple[Outcome, ...]:
@@ -295,7 +298,7 @@ def _because(case: Case, decision: str, posture: str) -> list[str]:
         covering = case.groups[COVERED].shown
         return covering + case.recommended if posture == ADVISORY and not case.met else covering
     found: list[str] = []
-    for group in case.exclusions_first:
+    for group in case.groups.values():
         if decision == PEND:
             found += group.open
         elif not case.defeated:  # final: whatever is not shown counts against the line

@@ -174,8 +174,9 @@ class Docket:
 
     @lazy
     def groups(self) -> tuple[tuple[str, int, Table[Key, Group]], ...]:
-        """Return the groups of clauses, each with the bits of its leaves and what it comes to by them."""
-        return tuple((part.iri, self.plan.mask((part,)), self._group(part)) for part in self.root.parts)
+        """Return the groups, exclusions first, each with the bits of its leaves and what it comes to by them."""
+        parts = sorted(self.root.parts, key=lambda part: part.iri != NOT_EXCLUDED)
+        return tuple((part.iri, self.plan.mask((part,)), self._group(part)) for part in parts)
 
     def _group(self, criterion: Criterion) -> Table[Key, Group]:
         clauses = [self._states(part) for part in criterion.parts]
@@ -186,11 +187,6 @@ class Docket:
             return Group(self, joined(criterion, parts))
 
         return Table(compute, CASES)
-
-    @lazy
-    def exclusions_first(self) -> tuple[str, ...]:
-        """Return the groups in the order in which they decide."""
-        return tuple(sorted((part.iri for part in self.root.parts), key=lambda name: name != NOT_EXCLUDED))
 
     @lazy
     def guidance(self) -> Table[Key, tuple[Guidance, ...]]:
@@ -257,18 +253,10 @@ class Case:
     @lazy
     def root(self) -> Outcome:
         """Return what the clauses come to."""
-        refuted, silent, parts = False, True, []
-        for group in self.groups.values():
-            refuted = refuted or group.refuted
-            silent = silent and group.outcome.silent
-            parts.append(group.outcome)
-        return Outcome(self.docket.root, self.met, refuted, tuple(parts), silent=silent)
-
-    @property
-    def exclusions_first(self) -> list[Group]:
-        """Return the groups in the order in which they decide."""
-        groups = self.groups
-        return [groups[name] for name in self.docket.exclusions_first]
+        criterion, groups = self.docket.root, self.groups
+        parts = tuple([groups[part.iri].outcome for part in criterion.parts])
+        refuted = True in [part.refuted for part in parts]
+        return Outcome(criterion, self.met, refuted, parts, silent=False not in [part.silent for part in parts])
 
     @lazy
     def guidance(self) -> tuple[Guidance, ...]:

@@ -89,13 +89,8 @@ class Teller:
         """Return what follows for a line under the posture asked for, and its decision under each."""
         decision = judged.decisions[self.posture]
         decisions = {posture: one.decision for posture, one in judged.decisions.items()}
-        case, grounds, reason, missing, caveats = (
-            decision.case,
-            decision.grounds,
-            decision.reason,
-            decision.missing,
-            decision.caveats,
-        )
+        case, reason, grounds = decision.case, decision.reason, decision.grounds
+        missing, caveats = decision.missing, decision.caveats
         against = frozenset([leaf for _, leaves in grounds for leaf in leaves])
         told: Json = {
             "line": judged.number,
@@ -185,10 +180,6 @@ class Teller:
                     told["region"] = self._known.notations[atom.region]
             told["criterion"] = atom.leaf
         return told
-
-    def caveat(self, outcome: Outcome) -> str:
-        """Return in words that an approval leaves a clause open."""
-        return self._known.caveats[outcome]
 
     def assumptions(self, case: Case, decision: Decision, caveats: tuple[Outcome, ...]) -> list[str]:
         """Return what the posture or the default anatomy took for granted."""
