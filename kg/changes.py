@@ -258,8 +258,8 @@ class Changes:
 
     def _approve(self, case: Case) -> Sets:
         groups, consistent = case.groups, self.documentable.consistent
-        ways = all_of([self.sets(group.outcome, True) for group in groups.values()], consistent)
-        if self.advisory and COVERED in groups and not any(group.refuted for group in groups.values()):
+        ways = all_of([self.sets(outcome, True) for outcome in case.root.parts if not outcome.met], consistent)
+        if self.advisory and COVERED in groups and not case.root.refuted:
             supported = NOTHING_MORE
             if self.supposes_support:
                 supported = any_of([self.sets(outcome, True) for outcome in self._recommending()])
@@ -268,7 +268,8 @@ class Changes:
         return ways
 
     def _deny(self, case: Case) -> Sets:
-        return any_of([self.sets(group.outcome, False) for group in case.groups.values() if group.name != DOCUMENTED])
+        groups = [outcome for outcome in case.root.parts if outcome.criterion.iri != DOCUMENTED]
+        return any_of([self.sets(outcome, False) for outcome in groups])
 
     def _recommending(self) -> list[Outcome]:
         return [self.docket.plan.outcome(criterion, self.case.bits) for criterion in self.docket.recommending]

@@ -26,6 +26,7 @@ PAYER, ADVISORY, FINAL = "payer", "advisory", "final"
 POSTURES = (PAYER, ADVISORY, FINAL)
 MAX_READINGS = 8  # conflicting leaves whose readings are tried one by one; with more, a person must look
 DECISIONS = 1 << 6  # of a case that are remembered: a line added to others has one for each of their decisions
+SETTLED = {APPROVE: "approve", DENY: "deny", NOT_BILLABLE: "notBillable"}
 BASE_LINE = COV + "baseLine"
 UNVERIFIED = "unverified clauses would change the decision"
 CONFLICTING = "conflicting facts would change the decision"
@@ -55,7 +56,7 @@ class Decision:
             return self.doubts
         return tuple(_because(self.case, self.decision, self.posture) or _because(self.case, PEND, self.posture))
 
-    @lazy
+    @property
     def reason(self) -> str:
         """Return the class of a denial: that of the first clause that decided; exclusions go before others."""
         if self.decision != DENY:
@@ -66,15 +67,18 @@ class Decision:
                 return clauses[iri].reason or COV + "NotMedicallyNecessary"
         return COV + "NotMedicallyNecessary"
 
-    @lazy
+    @property
     def grounds(self) -> tuple[Ground, ...]:
         """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
         if self.decision != DENY:
             return ()
-        groups = [g for g in self.case.exclusions_first if g.name != DOCUMENTED or self.posture == FINAL]
-        return tuple([ground for group in groups for ground in group.grounds])
+        found: tuple[Ground, ...] = ()
+        for group in self.case.groups.values():
+            if group.name != DOCUMENTED or self.posture == FINAL:
+                found += group.grounds
+        return found
 
-    @lazy
+    @property
     def caveats(self) -> tuple[Outcome, ...]:
         """Return the clauses that an approval leaves open."""
         if self.decision != APPROVE or self.regardless:
@@ -111,7 +115,7 @@ class Decision:
         order = self.case.docket.order
         return tuple(sorted(asked, key=lambda atom: (order.get(atom.leaf, -1), atom)))
 
-    @lazy
+    @property
     def decided_regardless(self) -> bool:
         """Say whether every completion of the open facts gives this decision: no document is worth asking for."""
         if self.decision == NOT_BILLABLE or self.case.stopped.doubtfully:
@@ -163,9 +167,9 @@ def decide(
             read: dict[tuple[str, ...], Reading] = {}
             for posture in POSTURES:
                 based = tuple([base.decisions[posture] for base in bases])
-                said = tuple([base.decision for base in based])
+                said = tuple([SETTLED.get(base.decision, "") for base in based])
                 if said not in read:
-                    read[said] = reading.with_facts(decided(bases, posture))
+                    read[said] = reading.with_facts(decided(bases, posture)) if any(said) else reading
                 readings[posture] = read[said]
                 case = book.case(read[said].bits(node), operated, stopped(number))
                 decisions[posture] = decision_of(case, posture, based)
@@ -176,8 +180,7 @@ def decide(
 def decided(bases: Iterable[Judged], posture: str) -> Iterator[Conclusion]:
     """Yield the decisions of base lines that are settled; one that pends says nothing yet."""
     for base in bases:
-        decision = base.decisions[posture].decision
-        settled = {APPROVE: "approve", DENY: "deny", NOT_BILLABLE: "notBillable"}.get(decision)
+        settled = SETTLED.get(base.decisions[posture].decision)
         if settled:
             yield Conclusion(base.node, COV + "decision", (COV + settled,), rule("baseDecision"), lambda _: ())
 
@@ -295,7 +298,7 @@ def _because(case: Case, decision: str, posture: str) -> list[str]:
         covering = case.groups[COVERED].shown
         return covering + case.recommended if posture == ADVISORY and not case.met else covering
     found: list[str] = []
-    for group in case.exclusions_first:
+    for group in case.groups.values():
         if decision == PEND:
             found += group.open
         elif not case.defeated:  # final: whatever is not shown counts against the line

@@ -25,7 +25,7 @@ from kg.knowledge import (
 )
 from kg.lazy import Table, lazy
 from kg.load import Claim
-from kg.outcome import Bits, Outcome
+from kg.outcome import Bits, Outcome, joined
 from kg.plan import BASE, CONTINUOUS, MANY, Plan, plan_of, remember
 from kg.sets import NONE, Sets, members, sets_for
 from kg.terms import COV
@@ -168,26 +168,38 @@ class Docket:
 
     # What follows from the bits of a few leaves recurs from claim to claim
 
+    def _states(self, criterion: Criterion) -> tuple[int, Table[Key, Outcome]]:
+        """Return the bits of the leaves of a criterion, and what it comes to by them."""
+        return self.plan.mask((criterion,)), Table(lambda key: self.plan.outcome(criterion, Bits(*key)), CASES)
+
     @lazy
     def groups(self) -> tuple[tuple[str, int, Table[Key, Group]], ...]:
-        """Return the groups of clauses, each with the bits of its leaves and what it comes to by them."""
-        return tuple((part.iri, self.plan.mask((part,)), self._group(part)) for part in self.root.parts)
+        """Return the groups, exclusions first, each with the bits of its leaves and what it comes to by them."""
+        parts = sorted(self.root.parts, key=lambda part: part.iri != NOT_EXCLUDED)
+        return tuple((part.iri, self.plan.mask((part,)), self._group(part)) for part in parts)
 
     def _group(self, criterion: Criterion) -> Table[Key, Group]:
-        return Table(lambda key: Group(self, self.plan.outcome(criterion, Bits(*key))), CASES)
+        clauses = [self._states(part) for part in criterion.parts]
 
-    @lazy
-    def exclusions_first(self) -> tuple[str, ...]:
-        """Return the groups in the order in which they decide."""
-        return tuple(sorted((part.iri for part in self.root.parts), key=lambda name: name != NOT_EXCLUDED))
+        def compute(key: Key) -> Group:
+            met, refuted, within = key
+            parts = [outcomes[met & mask, refuted & mask, within & mask] for mask, outcomes in clauses]
+            return Group(self, joined(criterion, parts))
+
+        return Table(compute, CASES)
 
     @lazy
     def guidance(self) -> Table[Key, tuple[Guidance, ...]]:
         """Return what guidelines say of a line, by the bits of their leaves."""
+        clauses = [(d, c, STANCES.get(c.kind, "reports"), *self._states(c.criterion)) for d, c in self.guidelines]
 
         def compute(key: Key) -> tuple[Guidance, ...]:
-            spoken = ((d, c, self.plan.outcome(c.criterion, Bits(*key))) for d, c in self.guidelines)
-            return tuple(Guidance(d, c, o, STANCES.get(c.kind, "reports")) for d, c, o in spoken if o.met)
+            met, refuted, within = key
+            spoken = [
+                Guidance(document, clause, outcomes[met & mask, refuted & mask, within & mask], stance)
+                for document, clause, stance, mask, outcomes in clauses
+            ]
+            return tuple([one for one in spoken if one.outcome.met])
 
         return Table(compute, CASES)
 
@@ -241,18 +253,10 @@ class Case:
     @lazy
     def root(self) -> Outcome:
         """Return what the clauses come to."""
-        refuted, silent, parts = False, True, []
-        for group in self.groups.values():
-            refuted = refuted or group.refuted
-            silent = silent and group.outcome.silent
-            parts.append(group.outcome)
-        return Outcome(self.docket.root, self.met, refuted, tuple(parts), silent=silent)
-
-    @property
-    def exclusions_first(self) -> list[Group]:
-        """Return the groups in the order in which they decide."""
-        groups = self.groups
-        return [groups[name] for name in self.docket.exclusions_first]
+        criterion, groups = self.docket.root, self.groups
+        parts = tuple([groups[part.iri].outcome for part in criterion.parts])
+        refuted = True in [part.refuted for part in parts]
+        return Outcome(criterion, self.met, refuted, parts, silent=False not in [part.silent for part in parts])
 
     @lazy
     def guidance(self) -> tuple[Guidance, ...]:

@@ -89,7 +89,8 @@ class Teller:
         """Return what follows for a line under the posture asked for, and its decision under each."""
         decision = judged.decisions[self.posture]
         decisions = {posture: one.decision for posture, one in judged.decisions.items()}
-        case, grounds = decision.case, decision.grounds
+        case, reason, grounds = decision.case, decision.reason, decision.grounds
+        missing, caveats = decision.missing, decision.caveats
         against = frozenset([leaf for _, leaves in grounds for leaf in leaves])
         told: Json = {
             "line": judged.number,
@@ -100,15 +101,15 @@ class Teller:
             "decidedRegardless": decision.decided_regardless,
             "because": list(decision.because),
         }
-        if decision.reason:
-            told["reason"] = self._known.notations[decision.reason]
+        if reason:
+            told["reason"] = self._known.notations[reason]
         if decision.note:
             told["note"] = decision.note
         told |= {
             "grounds": [{"clause": clause, "criteria": list(leaves)} for clause, leaves in grounds],
-            "missing": self.all_missing(decision.missing) if decision.missing else [],
-            "caveats": [self.caveat(outcome) for outcome in decision.caveats],
-            "assumptions": self.assumptions(case, decision),
+            "missing": self.all_missing(missing) if missing else [],
+            "caveats": [self._known.caveats[outcome] for outcome in caveats],
+            "assumptions": self.assumptions(case, decision, caveats),
             "flips": flips(decision) if decision.changes else [],
             "changes": [{"to": to, "facts": [self.fact(atom) for atom in facts]} for to, facts in decision.changes],
             "conflicts": list(self.conflicts(judged.number, case)) if case.guidance else [],
@@ -180,15 +181,11 @@ class Teller:
             told["criterion"] = atom.leaf
         return told
 
-    def caveat(self, outcome: Outcome) -> str:
-        """Return in words that an approval leaves a clause open."""
-        return self._known.caveats[outcome]
-
-    def assumptions(self, case: Case, decision: Decision) -> list[str]:
+    def assumptions(self, case: Case, decision: Decision, caveats: tuple[Outcome, ...]) -> list[str]:
         """Return what the posture or the default anatomy took for granted."""
         found = [
             f"{outcome.criterion.clause or outcome.criterion.label}: open, and taken not to defeat the line"
-            for outcome in decision.caveats
+            for outcome in caveats
         ]
         if decision.posture == FINAL and decision.decision == DENY:
             for iri in decision.because:

@@ -75,11 +75,11 @@ def side_of(kind: str, count: int, positive: bool) -> Side:
 def joined(criterion: Criterion, parts: Iterable[Outcome]) -> Outcome:
     """Return the outcome of a join from those of its parts."""
     members = tuple(parts)
-    bits = []
-    for positive in (True, False):
-        quantifier, sides = side_of(criterion.kind, len(members), positive)
-        bits.append(quantifier([members[i].met if side else members[i].refuted for i, side in sides]))
-    return Outcome(criterion, bits[0], bits[1], members, silent=all(part.silent for part in members))
+    quantifier, sides = side_of(criterion.kind, len(members), True)
+    met = quantifier([members[i].met if side else members[i].refuted for i, side in sides])
+    quantifier, sides = side_of(criterion.kind, len(members), False)
+    refuted = quantifier([members[i].met if side else members[i].refuted for i, side in sides])
+    return Outcome(criterion, met, refuted, members, silent=False not in [part.silent for part in members])
 
 
 class Bits(NamedTuple):
