@@ -36,6 +36,7 @@ QUERIES = read_queries(ROOT / "queries")
 CLAUSE = "aetna-cpb-0697#unproven-cervical"
 PAYER = COV + "payerPosture"
 REVIEWS = 3
+STEP, WALK = ANATOMY + "directlyCaudalTo", ANATOMY + "caudalTo"
 
 
 @dataclass(frozen=True)
@@ -279,9 +280,21 @@ def claims_of_a_clause(world: World) -> list[Row]:
                 if node["criterion"] == clause:
                     status = world.knowledge.named("Status")[node["status"]]
                     for below in nodes(node):
-                        for triple in below["witnesses"]:
+                        for triple in walked(below["witnesses"]):
                             found.add((clause, one.iri(line), status, *map(lexical, triple)))
     return list(found)
+
+
+def walked(triples: Iterable[list[str]]) -> list[list[str]]:
+    """Return triples, the steps of a walk along the spine as one."""
+    found: list[list[str]] = []
+    for s, p, o in triples:
+        last = found[-1] if found else ["", "", ""]
+        if p == STEP and last[1] in (STEP, WALK) and last[2] == s:
+            found[-1] = [last[0], WALK, o]
+        else:
+            found.append([s, p, o])
+    return found
 
 
 def nodes(tree: Json) -> Iterator[Json]:

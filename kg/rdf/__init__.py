@@ -3,6 +3,8 @@
 What is written is what `Determination.to_dict()` says under each posture. The document holds all of it; an index holds
 the part that queries ask for (`whole=False`), under the same names. A status is one node wherever it is part of a
 tree: equal criteria with equal witnesses and parts have equal statuses, on whichever line, under whichever posture.
+A walk along a property, such as from level to level, is one witness: the triple of its transitive property that follows
+from the steps. The document derives it from these; an index need not, since they stand in the ontology.
 
 What was written can be read, and every key of the value returns. Not carried, since they follow: flips (from the
 changes), what separates the postures (from the decisions), the words of criteria and of guidance (from the knowledge),

@@ -1,5 +1,6 @@
 """How the keys of a determination's JSON and the properties of its RDF answer to each other, both ways."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -43,8 +44,8 @@ class Writing(Protocol):
     def said(self, value: Json, fields: "Iterable[Field]") -> Said:
         """Return what RDF says of a JSON object."""
 
-    def statement(self, triple: list[str]) -> str:
-        """Return the node of a triple."""
+    def statements(self, triples: list[list[str]]) -> tuple[str, ...]:
+        """Return the nodes of triples."""
 
 
 class Reading(Protocol):
@@ -55,18 +56,31 @@ class Reading(Protocol):
     def one(self, node: Term, predicate: str) -> Term:
         """Return the only value of a property."""
 
+    def many(self, node: Term, predicate: str) -> list[Term]:
+        """Return the values of a property, in order."""
+
     def object(self, node: Term, fields: "Iterable[Field]") -> Json:
         """Return the JSON object that a node stands for."""
 
 
-class Kind(Protocol):
+class Kind(ABC):
     """A kind of value: how it is written as a term, and how it is read."""
 
+    @abstractmethod
     def term(self, value: Any, to: Writing) -> str:
         """Return the term that stands for a value."""
 
+    @abstractmethod
     def value(self, term: Term, of: Reading) -> Any:
         """Return the value that a term stands for."""
+
+    def terms(self, values: list[Any], to: Writing) -> tuple[str, ...]:
+        """Return the terms that stand for a list."""
+        return tuple([self.term(value, to) for value in values])
+
+    def values(self, terms: Iterable[Term], of: Reading) -> list[Any]:
+        """Return the list that terms stand for."""
+        return [self.value(term, of) for term in terms]
 
 
 class Field(NamedTuple):
@@ -78,7 +92,7 @@ class Field(NamedTuple):
     many: bool = False
 
 
-class Iri:
+class Iri(Kind):
     """The IRI of a term."""
 
     def term(self, value: str, to: Writing) -> str:
@@ -91,7 +105,7 @@ class Iri:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Kind):
     """A text, in a language if it is made of words."""
 
     language: str = ""
@@ -106,7 +120,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Kind):
     """A literal of a datatype."""
 
     datatype: str
@@ -125,7 +139,7 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Named(Kind):
     """A value of some classes of the ontology, in JSON by its short name."""
 
     classes: tuple[str, ...]
@@ -139,7 +153,7 @@ class Named:
         return of.knowledge.notation(str(term))
 
 
-class Region:
+class Region(Kind):
     """A region of the spine by its name, or that of the operation."""
 
     def term(self, value: str, to: Writing) -> str:
@@ -151,7 +165,7 @@ class Region:
         return of.knowledge.notation(str(term))
 
 
-class Fact:
+class Fact(Kind):
     """A fact by its concept, or a field of the claim by its name."""
 
     def term(self, value: str, to: Writing) -> str:
@@ -163,20 +177,28 @@ class Fact:
         return local_name(term) if isinstance(term, str) else TEXT.value(term, of)
 
 
-class Statement:
-    """A triple."""
+class Statement(Kind):
+    """A triple; one that follows from steps of a walk stands for all of them."""
 
     def term(self, value: list[str], to: Writing) -> str:
         """Return the node of a triple."""
-        return to.statement(value)
+        return to.statements([value])[0]
+
+    def terms(self, values: list[list[str]], to: Writing) -> tuple[str, ...]:
+        """Return the nodes of triples, one for a walk."""
+        return to.statements(values)
 
     def value(self, term: Term, of: Reading) -> list[str]:
         """Return the triple of a node."""
         return [written(of.one(term, part)) for part in (SUBJECT, PREDICATE, OBJECT)]
 
+    def values(self, terms: Iterable[Term], of: Reading) -> list[list[str]]:
+        """Return the triples of nodes, each walk step by step."""
+        return [self.value(step, of) for term in terms for step in of.many(term, DERIVED_FROM) or (term,)]
+
 
 @dataclass(frozen=True, slots=True)
-class Object:
+class Object(Kind):
     """A JSON object, as a node that is named after what its fields say. What else it `tells` follows from these."""
 
     name: str

@@ -101,9 +101,7 @@ class Reader:
         """Return the JSON object that a node stands for."""
         about = self._about.get(node, {})
         return {
-            key: [kind.value(one, self) for one in self.many(node, predicate)]
-            if many
-            else kind.value(self.one(node, predicate), self)
+            key: kind.values(self.many(node, predicate), self) if many else kind.value(self.one(node, predicate), self)
             for key, predicate, kind, many in fields
             if many or predicate in about
         }
@@ -233,14 +231,14 @@ class _Trees:
             **({"label": WORDS.value(label, reader)} if label else {}),
             "status": reader.named(node, STATUS),
             **({"at": written(at)} if at else {}),
-            "witnesses": [STATEMENT.value(one, reader) for one in reader.many(node, WITNESS)],
+            "witnesses": STATEMENT.values(reader.many(node, WITNESS), reader),
             "parts": [self.tree(part, listed) for part in reader.many(node, HAS_PART)],
         }
         if known and known.is_leaf:
             told |= self.leaf(node, known, told)
         if node in listed:
             sets = reader.many(node, ALTERNATIVE)
-            told["alternatives"] = [[STATEMENT.value(x, reader) for x in reader.many(one, WITNESS)] for one in sets]
+            told["alternatives"] = [STATEMENT.values(reader.many(one, WITNESS), reader) for one in sets]
         return told
 
     def leaf(self, node: Term, leaf: Criterion, told: Json) -> Json:

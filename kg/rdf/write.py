@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from kg.knowledge import Knowledge
 from kg.rdf.form import (
     COMMENT,
     CRITERION,
@@ -30,7 +31,7 @@ from kg.rdf.form import (
     Told,
     names,
 )
-from kg.terms import COV, CPT, HCPCS, RDF, TYPE
+from kg.terms import COV, CPT, HCPCS, OWL, RDF, RDFS, TYPE
 
 EARL = "http://www.w3.org/ns/earl#"
 AT_NODE, HAS_PART, WITNESS, HAS_STATUS = (COV + name for name in ("atNode", "hasPart", "witness", "hasStatus"))
@@ -53,7 +54,8 @@ class Writer:
         self._about: dict[str, list[tuple[str, str]]] = {}
         self._known: dict[tuple[str, Said], str] = {}
         self._count: Counter[str] = Counter()
-        self._statements: dict[tuple[str, str, str], str] = {}
+        self._statements: dict[tuple[tuple[str, str, str], ...], str] = {}
+        self._walked = _walked(self.knowledge)
         self._trees: dict[int, str] = {}  # by identity: what lines share is one object of the value
         self._proved: set[str] = set()
         self._statuses = names(self.knowledge, "Status")
@@ -87,28 +89,44 @@ class Writer:
         key = (name, said)
         node = self._known.get(key)
         if node is None:
-            self._count[name] += 1
-            node = self._known[key] = f"{self.told.iri}#{name}-{self._count[name]}"
-            self.say(node, said)
+            node = self._known[key] = self.new(name, said)
             self.say(node, more)
+        return node
+
+    def new(self, name: str, said: Said) -> str:
+        """Return a new node of which something is said."""
+        self._count[name] += 1
+        node = f"{self.told.iri}#{name}-{self._count[name]}"
+        self.say(node, said)
         return node
 
     def said(self, value: Json, fields: Iterable[Field]) -> Said:
         """Return what RDF says of a JSON object."""
         return tuple(
-            (predicate, tuple(kind.term(one, self) for one in (value[key] if many else (value[key],))))
+            (predicate, kind.terms(value[key], self) if many else (kind.term(value[key], self),))
             for key, predicate, kind, many in fields
             if key in value
         )
 
-    def statement(self, triple: list[str]) -> str:
-        """Return the node of a triple."""
-        s, p, o = triple
-        node = self._statements.get((s, p, o))
-        if node is None:
-            said = ((SUBJECT, (s,)), (PREDICATE, (p,)), (OBJECT, (o,)))
-            node = self._statements[s, p, o] = self.node("witness", said)
-        return node
+    def statements(self, triples: list[list[str]]) -> tuple[str, ...]:
+        """Return the nodes of triples; steps of a walk along a property are the one triple that follows from them."""
+        nodes, i = [], 0
+        while i < len(triples):
+            start, predicate, end = triples[i]
+            whole, j = self._walked.get(predicate), i + 1
+            while whole and j < len(triples) and triples[j][0] == end and triples[j][1] == predicate:
+                end, j = triples[j][2], j + 1
+            steps = tuple([(s, p, o) for s, p, o in triples[i:j]])
+            if (node := self._statements.get(steps)) is None:
+                said = (
+                    (SUBJECT, (start,)),
+                    (PREDICATE, (whole if whole and j > i + 1 else predicate,)),
+                    (OBJECT, (end,)),
+                )
+                node = self._statements[steps] = self.new("witness", said)
+            nodes.append(node)
+            i = j
+        return tuple(nodes)
 
     # The determination
 
@@ -171,7 +189,7 @@ class Writer:
             if tree["parts"]:
                 said += ((HAS_PART, tuple([self.status(part) for part in tree["parts"]])),)
             if tree["witnesses"]:
-                said += ((WITNESS, tuple([self.statement(triple) for triple in tree["witnesses"]])),)
+                said += ((WITNESS, self.statements(tree["witnesses"])),)
             node = self._trees[id(tree)] = self.node("status", said)
         return node
 
@@ -196,6 +214,9 @@ class Writer:
             for edit in value["edits"] if value is first else ():
                 self.say(self.edit(edit), self.said(edit, EDIT_TELLS))
                 self.told_of_tree(edit["path"], derivations)
+        for steps, node in tuple(self._statements.items()):
+            if len(steps) > 1:
+                self.say(node, ((DERIVED_FROM, tuple([self.statements([list(step)])[0] for step in steps])),))
 
     def told_of_line(self, line: Json, posture: str, derivations: Sequence[str]) -> None:
         """Say why a line is decided so, and what would change it."""
@@ -221,7 +242,7 @@ class Writer:
 
     def alternative(self, triples: list[list[str]]) -> str:
         """Return the node of a set of witnesses that suffices."""
-        return self.node("alternative", ((WITNESS, tuple(map(self.statement, triples))),))
+        return self.node("alternative", ((WITNESS, self.statements(triples)),))
 
     def describe(self, tree: Json) -> None:
         """Say where in the record the facts of a status stand, and what no knowledge says of its criterion."""
@@ -236,6 +257,17 @@ class Writer:
         about = self._about.setdefault(subject, [])
         if (predicate, term) not in about:
             about.append((predicate, term))
+
+
+def _walked(knowledge: Knowledge) -> dict[str, str]:
+    """Return the properties whose steps make walks, each with the transitive one that a walk is of."""
+
+    def compute() -> dict[str, str]:
+        above = ((s, o) for s, p, o in knowledge.graph if p == RDFS + "subPropertyOf")
+        transitive = OWL + "TransitiveProperty"
+        return {str(s): str(o) for s, o in above if (o, TYPE, transitive) in knowledge.graph}
+
+    return knowledge.remember(("walked",), compute)
 
 
 def in_order(terms: Iterable[str]) -> list[str]:

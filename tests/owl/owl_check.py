@@ -25,6 +25,7 @@ ADOPTED = (  # vocabularies that define their own terms
     "http://purl.org/vocab/vann/",
     "http://www.w3.org/2002/07/owl#",
     "http://www.w3.org/2004/02/skos/core#",
+    "http://www.w3.org/ns/",
 )
 LABEL = "http://www.w3.org/2000/01/rdf-schema#label"
 DEFINITION = "http://www.w3.org/2004/02/skos/core#definition"
