@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 import kg
 from api import determinations, operations, pages, policies, problems, saved, sparql, terms
 from api.access import Keys
+from api.description import describe, name_of
 from api.engine import Engine
 from api.guard import Guard
 from api.metrics import Metrics
@@ -48,14 +49,14 @@ def create_app(settings: Settings) -> FastAPI:
         title="Coverpath",
         summary="Decides claims line by line, with the path of each decision.",
         redoc_url=None,
+        generate_unique_id_function=name_of,
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    problems.install(app)
     routes = (determinations, policies, operations, sparql, saved, pages, terms)  # of the whole service
-    for module in routes:
-        app.include_router(module.router)
+    problems.install(app, *(module.router for module in routes))
+    describe(app)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from typing import Any, BinaryIO
 
 import orjson
@@ -199,10 +198,11 @@ def answer(job: Job, knowledge: kg.Knowledge) -> Answer:
     from api.store import new_id, pack, summary_of
     from kg.convert import convert
     from kg.html import page
+    from kg.verify import verify
 
     claim = kg.parse_claim(job.body, job.format, knowledge)
     if job.proof:
-        failures = import_module("kg.verify").verify(orjson.loads(job.proof), claim, knowledge)
+        failures = verify(orjson.loads(job.proof), claim, knowledge)
         return Answer("", "", orjson.dumps([str(failure) for failure in failures]), b"", b"")
     determination = kg.determine(claim, knowledge, job.policy, job.posture)
     id = job.id or new_id()

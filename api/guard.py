@@ -50,7 +50,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began, request, status = time.perf_counter(), new_id(), 500
-        started = False
+        started, method = False, scope["method"]
+        if method == "HEAD":  # what GET answers, without its body
+            scope = {**scope, "method": "GET"}
 
         async def sent(message: Message) -> None:
             nonlocal status, started
@@ -60,6 +62,8 @@ class Guard:
                 headers["x-request-id"] = request
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+            elif method == "HEAD" and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         headers = Headers(scope=scope)
@@ -79,7 +83,7 @@ class Guard:
                     scope, receive, sent
                 )
         finally:
-            self._note(scope, state, request, status, time.perf_counter() - began)
+            self._note(scope, method, state, request, status, time.perf_counter() - began)
 
     def _refused(self, scope: Scope, headers: Headers, state: MutableMapping[str, Any]) -> Response | None:
         """Return what to answer in place of the application, if anything."""
@@ -115,9 +119,17 @@ class Guard:
             return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         return origin.partition("://")[2] != headers.get("host", "") and origin not in self.settings.origins
 
-    def _note(self, scope: Scope, state: MutableMapping[str, Any], request: str, status: int, seconds: float) -> None:
+    def _note(
+        self,
+        scope: Scope,
+        method: str,
+        state: MutableMapping[str, Any],
+        request: str,
+        status: int,
+        seconds: float,
+    ) -> None:
         route = getattr(scope.get("route"), "path", "")  # the template, not what was sent
-        method = scope["method"] if scope["method"] in METHODS else "other"
+        method = method if method in METHODS else "other"
         metrics, key = scope["app"].state.metrics, state.get("key")
         metrics.requests.labels(method, route, status).inc()
         metrics.seconds.labels(route).observe(seconds)

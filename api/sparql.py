@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 
 from api import results
 from api.answers import whole
+from api.description import BYTES, TEXT, Responses, errors
+from api.results import PARQUET, XLSX
 from api.workers import Answer, Pool, QueryError, Question
 from kg.graph import serialize
 from kg.terms import PREFIXES, RDF, TYPE, Blank, Literal, Triple
@@ -29,19 +31,22 @@ router = APIRouter(tags=["sparql"])
 
 Fields = list[tuple[str, str]]
 
-_FAILURES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "no query, two queries, or one that is not SPARQL 1.1 or reads from outside"},
-    406: {"description": "the answer has none of the formats that are accepted"},
-    413: {"description": "the query or its answer is too large"},
-    422: {"description": "the query was stopped at a limit: of time, memory or nesting"},
-    503: {"description": "no worker was free in time"},
+ASKED: Responses = errors(
+    503,
+    _400="no query, two queries, or one that is not SPARQL 1.1 or reads from outside",
+    _406="the answer has none of the formats that are accepted",
+    _413="the query or its answer is too large",
+    _422="the query was stopped at a limit: of time, memory or nesting",
+)
+CUT = {CAPPED: {"schema": {"type": "string"}, "description": "how many rows an answer has that was cut, as `rows=N`"}}
+TABLES: dict[str, Any] = {
+    media: {"schema": {"type": "object"}} if "json" in media else BYTES if media in (PARQUET, XLSX) else TEXT
+    for media in results.OFFERS["select"]
 }
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": f"the answer; the header `{CAPPED}` says how many rows it has where there are more",
-        "content": {media: {} for media in (*results.OFFERS["select"], *results.OFFERS["graph"])},
-    },
-    **_FAILURES,
+RDF_TEXTS: dict[str, Any] = {media: {"schema": {}} if "json" in media else TEXT for media in results.OFFERS["graph"]}
+_ANSWERS: Responses = {
+    200: {"description": "the answer", "content": {**TABLES, **RDF_TEXTS}, "headers": CUT},
+    **ASKED,
 }
 _EXAMPLE = "SELECT ?type (COUNT(*) AS ?count) WHERE { ?thing a ?type } GROUP BY ?type ORDER BY DESC(?count) LIMIT 10"
 _IRIS = {"type": "array", "items": {"type": "string", "format": "iri"}}
@@ -56,7 +61,7 @@ _GRAPHS = [
 
 @router.get(
     "/sparql",
-    response_model=None,
+    response_class=Response,
     responses=_ANSWERS,
     openapi_extra={
         "parameters": [{"name": "query", "in": "query", "schema": {"type": "string"}, "example": _EXAMPLE}, *_GRAPHS]
@@ -72,15 +77,18 @@ async def query_by_get(request: Request) -> Response:
 
 @router.post(
     "/sparql",
-    response_model=None,
-    responses={**_ANSWERS, 415: {"description": f"a body that is neither {FORM} nor {QUERY}"}},
+    response_class=Response,
+    responses={**_ANSWERS, **errors(415)},
     openapi_extra={
         "parameters": _GRAPHS,
         "requestBody": {
             "required": True,
             "content": {
                 QUERY: {"schema": {"type": "string"}, "example": _EXAMPLE},
-                FORM: {"schema": {"type": "object", "properties": {"query": {"type": "string"}}}},
+                FORM: {
+                    "schema": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+                    "example": {"query": _EXAMPLE},
+                },
             },
         },
     },
@@ -105,7 +113,7 @@ async def query_by_post(request: Request) -> Response:
     raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {QUERY} or {FORM}; updates are refused")
 
 
-@router.get("/.well-known/void", response_model=None, responses={200: {"content": {"text/turtle": {}}}})
+@router.get("/.well-known/void", response_class=Response, responses={200: {"content": RDF_TEXTS}, **errors(406)})
 async def void(request: Request) -> Response:
     """Describe the data set (VoID)."""
     root = str(request.base_url)
