@@ -323,7 +323,7 @@ def reviews(request: Request, id: str, store: StoreDep) -> Response:
     "/determinations/{id}/reviews",
     status_code=HTTPStatus.CREATED,
     response_model=None,
-    responses={201: {"model": Review, "headers": PLACE}, **STORED},
+    responses={201: {"model": Review, "headers": PLACE}, **STORED, **errors(_400="the body is no text in UTF-8")},
     openapi_extra={"requestBody": {"content": {JSON: {"example": REVIEW_EXAMPLE}}}},
 )
 def review(request: Request, id: str, sent: ReviewIn, store: StoreDep) -> Response:

@@ -50,19 +50,20 @@ def claim() -> str:
     return json.dumps({**CLAIM_EXAMPLE, **{name: random.choice(JUNK) for name in fields}})
 
 
-def damaged(text: str) -> bytes:
+def damaged(text: str) -> str:
     """Take a part of a text away, and put anything in its place; or leave it as it is."""
     data = text.encode("utf-8", "surrogatepass")
     if random.random() < 0.3:
-        return data
+        return text
     first = random.randint(0, len(data))
-    return data[:first] + random.randbytes(random.randint(0, 4)) + data[first + random.randint(0, 20) :]
+    damage = data[:first] + random.randbytes(random.randint(0, 4)) + data[first + random.randint(0, 20) :]
+    return damage.decode(errors="replace")
 
 
-def body(media: str) -> bytes:
+def body(media: str) -> str:
     """Return a body of a media type that is almost right."""
     if media == BATCH:
-        return b"\n".join(damaged(claim()) for _ in range(random.randint(0, 3)))
+        return "\n".join(damaged(claim()) for _ in range(random.randint(0, 3)))
     return damaged(random.choice(QUERIES) if media == QUERY else claim_bodies(BATCH)[TURTLE]["example"])
 
 
