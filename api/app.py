@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.engine = Engine(settings.workers, settings.deadline)
         state.store = Store(settings.data)
         state.keys = Keys(state.store)
-        state.queries = Pool(settings.data)
+        state.queries = Pool(settings.data, address=settings.queries)
         try:
             started = asyncio.create_task(state.engine.start())
             state.knowledge = await asyncio.to_thread(kg.load_knowledge)  # bad knowledge stops the start

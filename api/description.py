@@ -54,6 +54,7 @@ MEANS = {
     406: "none of the media types that are accepted can be answered",
     409: "the idempotency key came before with another request",
     415: "the body is of no media type that is read here",
+    502: "the server of the store did not answer, or not as it should; where there is one",
     503: "not now: too much waits, or a limit was met; `Retry-After` says when to come again",
 }
 

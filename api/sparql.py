@@ -32,6 +32,7 @@ router = APIRouter(tags=["sparql"])
 Fields = list[tuple[str, str]]
 
 ASKED: Responses = errors(
+    502,
     503,
     _400="no query, two queries, or one that is not SPARQL 1.1 or reads from outside",
     _406="the answer has none of the formats that are accepted",
