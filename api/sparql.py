@@ -101,7 +101,7 @@ async def query_by_post(request: Request) -> Response:
     if charset and charset[1] != "utf-8":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the query as UTF-8")
     if media.strip() == FORM:
-        return await _answer(request, safe(await whole(request, MAX_BODY)))
+        return await _answer(request, [*safe(request.scope["query_string"]), *safe(await whole(request, MAX_BODY))])
     if media.strip() == QUERY:
         fields = safe(request.scope["query_string"])
         if any(name == "query" for name, _ in fields):

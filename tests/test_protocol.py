@@ -114,6 +114,8 @@ BAD: dict[str, tuple[str, str, bytes | None, int]] = {
     "another media type": ("text/plain", "", SELECT.encode(), 415),
     "JSON": ("application/json", "", b'{"query": "ASK { }"}', 415),
     "too large": (QUERY, "", b"#" * 300_000, 413),
+    "form and address with a query each": (FORM, f"query={quote(SELECT)}", f"query={quote(SELECT)}".encode(), 400),
+    "form beside a graph that is no IRI": (FORM, "named-graph-uri=x", f"query={quote(SELECT)}".encode(), 400),
     "graph that is no IRI": (QUERY, "default-graph-uri=not+an+iri", SELECT.encode(), 400),
     "named graph that is no IRI": (QUERY, "named-graph-uri=relative", SELECT.encode(), 400),
 }
