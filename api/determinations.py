@@ -1,7 +1,7 @@
 """Determinations: a claim in, its determination out; stored, listed, replayed, and reviewed by people."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 import kg
-from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged, whole
+from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged, takes, whole
 from api.description import PAGE, PLACE, TAGGED, TEXT, UNCHANGED, claim_bodies, errors
 from api.engine import Answer, EngineError, Job
 from api.guard import BATCH
@@ -37,6 +37,7 @@ from kg.errors import Fault
 from kg.html import page
 
 CLAIMS = {JSON: "json", JSONLD: "jsonld", TURTLE: "turtle"}
+ZSTD = "zstd"
 AT_ONCE = 4  # claims of one batch that are determined at a time
 REVIEW_EXAMPLE: JsonDict = {
     "line": 1,
@@ -116,6 +117,8 @@ async def determine(
     if stored.replayed:
         return await shown_again(request, stored, replay[1], asked)
     metrics.determinations.labels(stored.summary["decision"]).inc()
+    if asked == JSON and takes(request, ZSTD):  # what is kept is what was asked for
+        return shown(request, stored.id, answer.kept, asked, {"Content-Encoding": ZSTD})
     return shown(request, stored.id, answer.content, asked)
 
 
@@ -132,11 +135,11 @@ async def shown_again(request: Request, stored: Stored, sent: str, asked: str) -
     return shown(request, stored.id, await rendered(request, stored, asked), asked)
 
 
-def shown(request: Request, id: str, content: bytes, media: str) -> Response:
+def shown(request: Request, id: str, content: bytes, media: str, more: Mapping[str, str] | None = None) -> Response:
     """Answer with a determination and where it is found again."""
     request.state.determination = id
-    place = f"/determinations/{id}"
-    return Response(content, media_type=media, headers={"Location": place, "Vary": "Accept"})
+    headers = {"Location": f"/determinations/{id}", "Vary": "Accept, Accept-Encoding", **(more or {})}
+    return Response(content, media_type=media, headers=headers)
 
 
 async def rendered(request: Request, stored: Stored, media: str) -> bytes:
