@@ -61,8 +61,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_headers=["Authorization", "Accept"],
-            expose_headers=[sparql.CAPPED],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "Accept", "Content-Type", "Idempotency-Key", "If-None-Match"],
+            expose_headers=[sparql.CAPPED, "Content-Disposition", "ETag", "Link", "Location", "Retry-After"],
         )
     app.add_middleware(Guard, settings=settings)
     return app

@@ -77,6 +77,7 @@ class Engine:
     def __init__(self, size: int, deadline: float) -> None:
         self.size = size
         self.deadline = deadline
+        self.alive = 0
         self.waiting = 0
         self.replaced = 0
         self._idle: asyncio.Queue[_Process] = asyncio.Queue()
@@ -106,18 +107,20 @@ class Engine:
         if self.waiting >= WAITING * self.size:
             raise BusyError("too many claims wait; send this one again later")
         self.waiting += 1
+        until = asyncio.get_running_loop().time() + self.deadline  # waiting is part of it
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout_at(until):
                 process = await self._idle.get()
         except TimeoutError:
             raise BusyError("too many claims wait; send this one again later") from None
         finally:
             self.waiting -= 1
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout_at(until):
                 parts = await process.ask(_job_parts(job))
         except BaseException as error:  # also where the request was given up: what the process still says is not ours
             process.kill()
+            self.alive -= 1
             self.replaced += 1
             self._keep(asyncio.create_task(self._add()))
             if isinstance(error, TimeoutError | asyncio.IncompleteReadError | ConnectionError):
@@ -141,6 +144,7 @@ class Engine:
         except BaseException:
             await process.end()
             raise
+        self.alive += 1
         self._idle.put_nowait(process)
 
     def _keep(self, *tasks: "asyncio.Task[None]") -> None:

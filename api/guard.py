@@ -92,7 +92,7 @@ class Guard:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "the service does not answer under this host name")
         keys, key = scope["app"].state.keys, None
         caller = str((scope.get("client") or ("",))[0])
-        role = needed(scope["method"], scope["path"])
+        role = None if self._asks_first(scope["method"], headers) else needed(scope["method"], scope["path"])
         if keys.required():
             key = keys.holder(headers.get("authorization", ""))
             state["key"] = key
@@ -112,6 +112,11 @@ class Guard:
         if scope["method"] not in SAFE and self._foreign(headers):
             return problem(HTTPStatus.FORBIDDEN, "a page of another site sent this")
         return None
+
+    def _asks_first(self, method: str, headers: Headers) -> bool:
+        """Say whether a browser asks if a page of a listed site may send something; it sends no key with that."""
+        is_question = method == "OPTIONS" and "access-control-request-method" in headers
+        return is_question and headers.get("origin") in self.settings.origins
 
     def _foreign(self, headers: Headers) -> bool:
         origin = headers.get("origin")

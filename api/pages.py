@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import kg
-from api.answers import HTML
+from api.answers import HTML, tagged
 from api.description import CLAIM_EXAMPLE, PLACE, Responses, errors, page
 from api.determinations import actor_of, keep
 from api.engine import Answer, Job
@@ -256,11 +257,12 @@ def query(request: Request) -> Response:
 
 
 @router.get("/static/{name}", include_in_schema=False)
-def static(name: str) -> Response:
+def static(request: Request, name: str) -> Response:
     """Send a style, script or picture of ours; there are no others."""
     if name not in STATIC:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no such file")
-    return FileResponse(STATIC[name], headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return tagged(request, STATIC[name].read_bytes(), guess_type(name)[0] or "application/octet-stream", headers)
 
 
 # What they show

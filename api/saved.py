@@ -5,17 +5,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import kg
 from api import results
-from api.description import PAGE, TEXT, errors
+from api.answers import JSON, tagged
+from api.description import PAGE, TAGGED, TEXT, UNCHANGED, errors
 from api.library import CHOICES, Saved, library
 from api.render import render
 from api.schemas import SavedQueries
 from api.sparql import ASKED, CUT, TABLES, answered, ask, safe
 from api.state import KnowledgeDep
+from api.store import compact
 
 SPARQL = "application/sparql-query"
 ROWS_SHOWN = 1000  # on a page; the other formats have all
@@ -60,7 +61,7 @@ def described(saved: Saved, knowledge: kg.Knowledge) -> dict[str, Any]:
     "",
     response_model=None,
     summary="Saved queries",
-    responses={200: {"model": SavedQueries, "content": PAGE}, **errors(406)},
+    responses={200: {"model": SavedQueries, "content": PAGE, "headers": TAGGED}, **UNCHANGED, **errors(406)},
 )
 async def queries(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the saved queries: each a question in words, with its parameters (JSON or HTML, by `Accept`)."""
@@ -68,7 +69,7 @@ async def queries(request: Request, knowledge: KnowledgeDep) -> Response:
     media = _welcome(request, ("application/json", "text/html"))
     if media == "text/html":
         return render(request, "saved.html", private=False, queries=listed)
-    return JSONResponse({"queries": listed}, headers={"Vary": "Accept"})
+    return tagged(request, compact({"queries": listed}), JSON, {"Vary": "Accept"})
 
 
 @router.get(

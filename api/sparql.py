@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from api import results
-from api.answers import whole
-from api.description import BYTES, TEXT, Responses, errors
+from api.answers import tagged, whole
+from api.description import BYTES, TAGGED, TEXT, UNCHANGED, Responses, errors
 from api.results import PARQUET, XLSX
 from api.workers import Answer, Pool, QueryError, Question
 from kg.graph import serialize
@@ -63,7 +63,7 @@ _GRAPHS = [
 @router.get(
     "/sparql",
     response_class=Response,
-    responses=_ANSWERS,
+    responses={**_ANSWERS, **UNCHANGED},
     openapi_extra={
         "parameters": [{"name": "query", "in": "query", "schema": {"type": "string"}, "example": _EXAMPLE}, *_GRAPHS]
     },
@@ -114,7 +114,11 @@ async def query_by_post(request: Request) -> Response:
     raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {QUERY} or {FORM}; updates are refused")
 
 
-@router.get("/.well-known/void", response_class=Response, responses={200: {"content": RDF_TEXTS}, **errors(406)})
+@router.get(
+    "/.well-known/void",
+    response_class=Response,
+    responses={200: {"content": RDF_TEXTS, "headers": TAGGED}, **UNCHANGED, **errors(406)},
+)
 async def void(request: Request) -> Response:
     """Describe the data set (VoID)."""
     root = str(request.base_url)
@@ -215,4 +219,4 @@ def _rdf(request: Request, triples: Iterator[Triple]) -> Response:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"this description answers as {', '.join(offers)}")
     prefixes = {name: PREFIXES[name] for name in ("rdf",)} | {"sd": SD, "void": VOID, "dcterms": DCTERMS}
     text = serialize(triples, results.GRAPHS[media], prefixes)
-    return Response(text, headers={"Vary": "Accept"}, media_type=media)
+    return tagged(request, text.encode(), media, {"Vary": "Accept"})

@@ -10,7 +10,8 @@ import pyoxigraph as ox
 from fastapi import APIRouter, Header, Request, Response
 from starlette.exceptions import HTTPException
 
-from api.description import PAGE, Responses, errors, page
+from api.answers import tagged
+from api.description import PAGE, UNCHANGED, Responses, errors, page
 from api.pages import missing
 from api.render import CODES, HEADERS, OURS, render
 from api.results import chosen
@@ -35,7 +36,7 @@ SYSTEMS = {"icd10cm": "ICD-10-CM", "cpt": "CPT", "hcpcs": "HCPCS Level II"}
 router = APIRouter(tags=["ontology"], default_response_class=Response)
 Accept = Annotated[str, Header(description=f"one of {', '.join(OFFERED)}")]
 SHOWN: Responses = {200: {"description": "what is said of it", "content": {**PAGE, **{m: {} for m in FORMATS}}}}
-NAMED = SHOWN | page("", 404) | errors(406)
+NAMED = SHOWN | UNCHANGED | page("", 404) | errors(406)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def described(iri: Term, graph: Graph) -> Iterator[Triple]:
 # Terms
 
 
-@router.get("/terms", responses=page("the modules with their terms, or what is found"))
+@router.get("/terms", responses=page("the modules with their terms, or what is found") | UNCHANGED)
 def index(request: Request, knowledge: KnowledgeDep, q: str = "") -> Response:
     """List the modules with their terms; or what is found by label, synonym or code."""
     terms = terms_of(knowledge)
@@ -151,7 +152,7 @@ def _answer(request: Request, accept: str, triples: Iterable[Triple], template: 
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"accept one of {', '.join(OFFERED)}")
     if media in FORMATS:
         text = serialize(triples, FORMATS[media], PREFIXES)
-        return Response(text, headers={**HEADERS, "Vary": "Accept"}, media_type=media)
+        return tagged(request, text.encode(), media, {**HEADERS, "Vary": "Accept"})
     shown = render(request, template, private=False, **values)
     shown.headers["Vary"] = "Accept"
     return shown
@@ -268,7 +269,7 @@ def _trail(iri: str, knowledge: Knowledge) -> list[Json]:
 # Codes
 
 
-@router.get("/codes", responses=page("the codes as trees"))
+@router.get("/codes", responses=page("the codes as trees") | UNCHANGED)
 def codes(request: Request, knowledge: KnowledgeDep) -> Response:
     """Show the codes that the ontology says something of, as trees."""
     return render(request, "codes.html", private=False, systems=_systems(knowledge))
@@ -304,7 +305,7 @@ def code(request: Request, knowledge: KnowledgeDep, system: str, code: str, acce
 # Policies
 
 
-@router.get("/book", responses=page("the policies and guidelines that can be read"))
+@router.get("/book", responses=page("the policies and guidelines that can be read") | UNCHANGED)
 def books(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the policies and guidelines that can be read."""
     return render(
@@ -312,7 +313,7 @@ def books(request: Request, knowledge: KnowledgeDep) -> Response:
     )
 
 
-@router.get("/book/{id}", responses=page("the policy as a book", 404))
+@router.get("/book/{id}", responses=page("the policy as a book", 404) | UNCHANGED)
 def book(request: Request, knowledge: KnowledgeDep, id: str) -> Response:
     """Show a policy or guideline as a book: its clauses in the order of the source, with quotes, criteria and cases."""
     documents = {**knowledge.policies, **{guideline.id: guideline for guideline in knowledge.guidelines}}

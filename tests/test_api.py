@@ -197,7 +197,9 @@ def test_what_has_not_changed_is_not_sent_again(client: TestClient) -> None:
     """A tag stands for the content: a review changes it."""
     place = call(client, "POST", "/determinations", claim_of())[1]["location"]
     policy = client.get("/policies").json()[0]["id"]
-    for path in (place, "/determinations", "/policies", f"/policies/{policy}"):
+    looked_up = ("/terms", "/terms/coverage/Claim", "/codes", "/book", f"/book/{policy}", "/queries", "/sparql")
+    files = ("/.well-known/void", "/static/coverpath.css")
+    for path in (place, "/determinations", "/policies", f"/policies/{policy}", *looked_up, *files):
         tag = client.get(path).headers["etag"]
         answer = client.get(path, headers={"if-none-match": tag})
         assert (answer.status_code, answer.content) == (304, b"")
