@@ -1,6 +1,7 @@
 """The web service: what the engine does, over HTTP."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,9 @@ from api.store import Store
 from api.workers import Pool
 
 DRAIN = 60  # seconds in which the index may take up what is stored, when the service ends
+
+# The store's address may hold a password, and everyone on a machine sees the arguments of a process.
+INDEXING = "import os, sys; from api.index import main; sys.argv.append(os.environ['COVERPATH_STORE']); main()"
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -74,9 +78,10 @@ async def indexing(settings: Settings) -> AsyncIterator[None]:
     """Run the process that owns the index; one that dies is replaced, and goes on where the index stands."""
 
     async def run() -> None:
-        command = (sys.executable, "-m", "api.index", str(settings.data.absolute()), settings.store)
+        command = (sys.executable, "-c", INDEXING, str(settings.data.absolute()))
+        environment = {**os.environ, "COVERPATH_STORE": settings.store}
         while True:
-            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)
             try:
                 await process.wait()
             except asyncio.CancelledError:

@@ -282,6 +282,9 @@ def test_the_service_answers_from_the_server(tmp_path: Path) -> None:
             assert page.text.count("<tr>") == len(table.splitlines())
             told = coverpath("query", "denials-by-clause", "--store", secret, "--format", "csv")
             assert sorted(told.stdout.splitlines()) == sorted(table.splitlines())
+            children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
+            lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (service.process.pid, *children)]
+            assert len(lines) > 3 and not any(PASSWORD.encode() in line for line in lines)
         everything = service.told() + json.dumps([found.text, refused.text, page.text]) + told.stdout + told.stderr
         assert PASSWORD not in everything
         (tmp_path / "data" / "index").mkdir(exist_ok=True)
