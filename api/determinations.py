@@ -275,7 +275,7 @@ async def determination(request: Request, id: str, store: StoreDep, accept: Acce
     stored, asked = stored_of(store, id), chosen(accept)
     request.state.determination = stored.id
     if asked == HTML:
-        return await run_in_threadpool(stored_page, request, stored)
+        return await stored_page(request, stored)
     content = await rendered(request, stored, asked)
     if asked == JSON:
         content = await run_in_threadpool(with_reviews, store, stored)

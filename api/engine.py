@@ -24,6 +24,7 @@ from kg.errors import Fault
 MEMORY = 1 << 30
 WAITING = 200  # jobs for each process; those that come on top are sent away
 MODULE = "api.engine"
+COMPARISON, PICTURE = "comparison", "picture"  # what pages show of a claim besides: made here, told as JSON
 COUNT = struct.Struct(">I")
 
 
@@ -211,15 +212,23 @@ def _answer(parts: Sequence[bytes]) -> Answer:
 
 def answer(job: Job, knowledge: kg.Knowledge) -> Answer:
     """Determine a claim and write the determination, as asked for and as the journal keeps it."""
+    from api.spine import spine
+    from kg.compare import compare
     from kg.convert import convert
     from kg.html import page
     from kg.verify import verify
 
+    def told(value: object) -> Answer:
+        return Answer("", "", compact(value), b"", b"")
+
     claim = kg.parse_claim(job.body, job.format, knowledge)
     if job.proof:
-        failures = verify(orjson.loads(job.proof), claim, knowledge)
-        return Answer("", "", orjson.dumps([str(failure) for failure in failures]), b"", b"")
+        return told([str(failure) for failure in verify(orjson.loads(job.proof), claim, knowledge)])
+    if job.media == COMPARISON:
+        return told(compare(claim, knowledge, job.posture))
     determination = kg.determine(claim, knowledge, job.policy, job.posture)
+    if job.media == PICTURE:
+        return told(spine(determination))
     id = job.id or new_id()
     value = determination.to_dict()
     other = b""

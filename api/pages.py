@@ -22,7 +22,7 @@ import kg
 from api.answers import HTML, tagged
 from api.description import CLAIM_EXAMPLE, PLACE, Responses, errors, page
 from api.determinations import actor_of, keep
-from api.engine import Answer, Job
+from api.engine import COMPARISON, Answer, Job
 from api.problems import MEDIA as PROBLEM
 from api.render import LOADS, render
 from api.results import chosen
@@ -31,7 +31,6 @@ from api.state import KnowledgeDep, StoreDep, get_knowledge
 from api.store import unpack
 from api.whatif import CONUS, answered
 from kg.cases import cases_of
-from kg.compare import compare
 from kg.decide import ADVISORY, POSTURES
 from kg.document import MAX_BYTES
 from kg.errors import Fault
@@ -171,7 +170,7 @@ async def judge(request: Request, sent: FieldsDep) -> Response:
     try:
         base, given = await first(request, form)
         tried = await determined(request, with_answers(given)) if form.answers else base
-        return await run_in_threadpool(tried_page, request, given, base.content, tried.content)
+        return await tried_page(request, given, base.content, tried.content)
     except kg.ClaimError as error:
         return await run_in_threadpool(_home, request, form, error.faults)
 
@@ -186,11 +185,17 @@ async def side_by_side(request: Request, sent: FieldsDep, knowledge: KnowledgeDe
     form = form_of(sent)
     try:
         _, given = await first(request, replace(form, policy=form.policy or next(iter(knowledge.policies))))
-        claim = kg.parse_claim(with_answers(given).claim, "json", knowledge)
-        table = await run_in_threadpool(compare, claim, knowledge, form.posture)
+        document = with_answers(given).claim.encode()
+        made: Answer = await request.app.state.engine.determine(Job(document, posture=form.posture, media=COMPARISON))
     except kg.ClaimError as error:
         return await run_in_threadpool(_home, request, form, error.faults)
-    return render(request, "compare.html", table=table, form=replace(given, policy=form.policy), postures=POSTURES)
+    return render(
+        request,
+        "compare.html",
+        table=json.loads(made.content),
+        form=replace(given, policy=form.policy),
+        postures=POSTURES,
+    )
 
 
 @router.post(
@@ -231,7 +236,7 @@ def worklist(request: Request, store: StoreDep, after: str | None = None) -> Res
 @router.post(
     "/determinations/{id}/lines/{line}/reviews",
     status_code=HTTPStatus.SEE_OTHER,
-    responses=AFTER | page("", 404, 422) | FORM_ERRORS,
+    responses=AFTER | page("", 404, 422) | FORM_ERRORS | errors(503),
     openapi_extra=REVIEW_SENT,
 )
 async def review(request: Request, id: str, line: int, sent: FieldsDep, store: StoreDep) -> Response:
@@ -243,7 +248,7 @@ async def review(request: Request, id: str, line: int, sent: FieldsDep, store: S
     reviewer, decision, reason = (sent.get(name, [""])[-1].strip() for name in ("reviewer", "decision", "reason"))
     if not (reviewer and reason and decision in DECISIONS) or max(len(reviewer), len(reason)) > 5_000:
         problem = "Name the reviewer, choose a decision and give a reason."
-        return await run_in_threadpool(stored_page, request, stored, problem)
+        return await stored_page(request, stored, problem)
     await run_in_threadpool(store.review, id, line, reviewer, decision, reason, actor=actor_of(request))
     return RedirectResponse(f"/determinations/{id}#claim-1-line-{line}", HTTPStatus.SEE_OTHER)
 
