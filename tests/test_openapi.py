@@ -22,13 +22,12 @@ LEFT_OUT = "positive_data_acceptance"
 JSON = "application/json"
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path / "data", deadline="60") as service:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("described") / "data", deadline="60") as service:
         stored = service.client.post("/determinations", content=claim_of(), headers={"content-type": JSON})
         assert stored.status_code == 200
-        service.indexed()
-        until(lambda: service.client.get("/sparql", params={"query": "ASK {}"}).status_code == 200)
+        until(lambda: service.client.get("/sparql", params={"query": "ASK {}"}).status_code == 200, 180)
         yield service
 
 
