@@ -226,9 +226,8 @@ def worklist(request: Request, store: StoreDep, after: str | None = None) -> Res
         return missing(request, "Nothing is stored under this name.")
     rows = []
     for stored in found:
-        determination = json.loads(stored.determination)
         reviewed = {review.line for review in store.reviews(stored.id)}
-        rows.append({"stored": stored, "determination": determination, "reviewed": reviewed})
+        rows.append({"stored": stored, "determination": stored.summary, "reviewed": reviewed})
     further = found[-1].id if len(found) == PER_PAGE else ""
     return render(request, "worklist.html", rows=rows, further=further)
 

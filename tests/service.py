@@ -88,12 +88,15 @@ class Service:
         return self.log.read_text()
 
     def indexed(self, seconds: float = 60) -> None:
-        """Wait until queries see all that is stored."""
-        until = time.monotonic() + seconds
+        """Wait until queries see all that is stored, as long as there is progress within some seconds."""
+        until, seen = time.monotonic() + seconds, 0
         while time.monotonic() < until:
             wanted = self.client.get("/ready").json()["entries"]
-            if self.client.get("/ready").json()["indexed"] >= wanted:
+            indexed = self.client.get("/ready").json()["indexed"]
+            if indexed >= wanted:
                 return
+            if indexed > seen:
+                until, seen = time.monotonic() + seconds, indexed
             time.sleep(0.05)
         raise TimeoutError("the index does not follow")
 
