@@ -30,7 +30,9 @@ def sparql_server(folder: Path) -> Iterator[str]:
     port = free_port()
     command = [str(Path(sys.executable).with_name("oxigraph")), "serve", "--location", str(folder)]
     process = subprocess.Popen(
-        [*command, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "--bind", f"127.0.0.1:{port}", "--timeout-s", "30"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         until = time.monotonic() + 20
