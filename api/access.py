@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -150,6 +151,7 @@ def needed(method: str, path: str) -> Role | None:
     return NEEDS.get((method, parts[0]), Role.admin)
 
 
+@lru_cache(maxsize=1024)
 def is_local(host: str) -> bool:
     """Say whether an address is of this machine alone."""
     if host in ("localhost", "testclient"):

@@ -31,6 +31,15 @@ def tagged(request: Request, content: bytes, media: str, headers: Mapping[str, s
     return Response(content, media_type=media, headers=headers)
 
 
+def takes(request: Request, coding: str) -> bool:
+    """Say whether an answer may be compressed in a way; only who names it has it."""
+    for part in request.headers.get("accept-encoding", "").lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == coding:
+            return _number(weight.strip().removeprefix("q=") or "1") > 0
+    return False
+
+
 def chosen(accept: str) -> str:
     """Return the media type that an Accept header likes best among those that the service writes."""
     liked: list[tuple[float, str]] = []

@@ -1,6 +1,7 @@
 """The web service: what the engine does, over HTTP."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 import kg
 from api import determinations, operations, pages, policies, problems, saved, sparql, terms
 from api.access import Keys
+from api.description import describe, name_of
 from api.engine import Engine
 from api.guard import Guard
 from api.metrics import Metrics
@@ -20,6 +22,9 @@ from api.store import Store
 from api.workers import Pool
 
 DRAIN = 60  # seconds in which the index may take up what is stored, when the service ends
+
+# The store's address may hold a password, and everyone on a machine sees the arguments of a process.
+INDEXING = "import os, sys; from api.index import main; sys.argv.append(os.environ['COVERPATH_STORE']); main()"
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -31,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.engine = Engine(settings.workers, settings.deadline)
         state.store = Store(settings.data)
         state.keys = Keys(state.store)
-        state.queries = Pool(settings.data)
+        state.queries = Pool(settings.data, address=settings.queries)
         try:
             started = asyncio.create_task(state.engine.start())
             state.knowledge = await asyncio.to_thread(kg.load_knowledge)  # bad knowledge stops the start
@@ -48,20 +53,21 @@ def create_app(settings: Settings) -> FastAPI:
         title="Coverpath",
         summary="Decides claims line by line, with the path of each decision.",
         redoc_url=None,
+        generate_unique_id_function=name_of,
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    problems.install(app)
     routes = (determinations, policies, operations, sparql, saved, pages, terms)  # of the whole service
-    for module in routes:
-        app.include_router(module.router)
+    problems.install(app, *(module.router for module in routes))
+    describe(app)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_headers=["Authorization", "Accept"],
-            expose_headers=[sparql.CAPPED],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "Accept", "Content-Type", "Idempotency-Key", "If-None-Match"],
+            expose_headers=[sparql.CAPPED, "Content-Disposition", "ETag", "Link", "Location", "Retry-After"],
         )
     app.add_middleware(Guard, settings=settings)
     return app
@@ -72,9 +78,10 @@ async def indexing(settings: Settings) -> AsyncIterator[None]:
     """Run the process that owns the index; one that dies is replaced, and goes on where the index stands."""
 
     async def run() -> None:
-        command = (sys.executable, "-m", "api.index", str(settings.data.absolute()), settings.store)
+        command = (sys.executable, "-c", INDEXING, str(settings.data.absolute()))
+        environment = {**os.environ, "COVERPATH_STORE": settings.store}
         while True:
-            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)
             try:
                 await process.wait()
             except asyncio.CancelledError:

@@ -9,6 +9,7 @@ import kg
 from api import results
 from api.library import Saved, library, read_query
 from api.quads import write_index
+from api.remote import parted
 from api.workers import Answer, Limits, Pool, QueryError, Question
 from kg.errors import CoverpathError, Fault, nearest
 
@@ -44,8 +45,16 @@ def found(what: str, knowledge: kg.Knowledge) -> Saved:
     return _plain(what)
 
 
-def answer(question: Question, knowledge: kg.Knowledge, data: Path | None, claims: Sequence[Path]) -> Answer:
-    """Answer a query over a data directory, or over the knowledge and the determinations of some claims."""
+def answer(
+    question: Question, knowledge: kg.Knowledge, data: Path | None, claims: Sequence[Path], address: str = ""
+) -> Answer:
+    """Answer a query over a server, a data directory, or the knowledge and the determinations of some claims."""
+    if address:
+        try:
+            parted(address)
+        except ValueError as error:
+            raise kg.ClaimError([Fault("--store", str(error), "begin with http:// or https://")]) from None
+        return _asked(Path(), question, address)
     if data is not None:
         if not (data / "version").is_file():
             help = "name the data directory of a service that has run, or give claims by --claim"
@@ -60,9 +69,9 @@ def _determined(claims: Iterable[Path], knowledge: kg.Knowledge) -> Iterable[kg.
     return [kg.determine(kg.read_claim(path, knowledge), knowledge) for path in claims]
 
 
-def _asked(data: Path, question: Question) -> Answer:
+def _asked(data: Path, question: Question, address: str = "") -> Answer:
     async def ask() -> Answer:
-        async with Pool(data, 1, Limits(seconds=60)) as pool:
+        async with Pool(data, 1, Limits(seconds=60), address) as pool:
             return await pool.ask(question)
 
     try:

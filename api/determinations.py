@@ -1,10 +1,9 @@
 """Determinations: a claim in, its determination out; stored, listed, replayed, and reviewed by people."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
-from importlib.util import find_spec
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,22 +14,31 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 import kg
-from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged, whole
+from api.answers import ANSWERS, HTML, JSON, JSONLD, TURTLE, chosen, tagged, takes, whole
+from api.description import PAGE, PLACE, TAGGED, TEXT, UNCHANGED, claim_bodies, errors
 from api.engine import Answer, EngineError, Job
 from api.guard import BATCH
-from api.problems import faults_of, problem
+from api.problems import faults_of
+from api.schemas import (
+    LINE,
+    Decision,
+    Determination,
+    DeterminationInBrief,
+    Posture,
+    Review,
+    StoredDetermination,
+    Verification,
+)
 from api.sheet import stored_page
 from api.state import EngineDep, MetricsDep, StoreDep
 from api.store import DETERMINATION, Draft, ReplayError, Store, Stored, replay_of
 from kg.document import MAX_BYTES
 from kg.errors import Fault
 from kg.html import page
-from kg.knowledge import find_root
 
 CLAIMS = {JSON: "json", JSONLD: "jsonld", TURTLE: "turtle"}
+ZSTD = "zstd"
 AT_ONCE = 4  # claims of one batch that are determined at a time
-SHOWN: dict[str, Any] = {media: {} for media in ANSWERS}
-CLAIM_EXAMPLE = orjson.loads((find_root() / "examples" / "c01.json").read_bytes())
 REVIEW_EXAMPLE: JsonDict = {
     "line": 1,
     "reviewer": "a reviewer",
@@ -38,9 +46,12 @@ REVIEW_EXAMPLE: JsonDict = {
     "reason": "the operative note was seen",
 }
 
-CLAIM_BODIES = {JSON: {"example": CLAIM_EXAMPLE}, JSONLD: {}, TURTLE: {}, BATCH: {}}
+SHOWN: dict[str, Any] = {JSONLD: {"schema": {}}, TURTLE: TEXT, **PAGE}
+ONE = {"operationId": "determinations-determination", "parameters": {"id": "$response.body#/0/id"}}
+LISTED = {**TAGGED, "Link": {"schema": {"type": "string"}, "description": "leads to the next page, if there is one"}}
+BUSY = errors(503)
+STORED = errors(404)
 
-Posture = Annotated[Literal["payer", "advisory", "final"], Query(description="how undocumented facts count")]
 Accept = Annotated[str, Header(description=f"one of {', '.join(ANSWERS)}")]
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
@@ -50,20 +61,28 @@ router = APIRouter(tags=["determinations"])
 class ReviewIn(BaseModel):
     """What a person decided on a line."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra={"example": REVIEW_EXAMPLE})
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    line: int = Field(ge=1, le=1000, description="the number of the line")
-    posture: Literal["payer", "advisory", "final"] | None = Field(None, description="the posture that was judged")
+    line: int = LINE
+    posture: Posture | None = Field(None, description="the posture that was judged")
     reviewer: str = Field(min_length=1, max_length=200, description="who decided")
-    decision: Literal["approve", "deny", "pend", "not-billable", "review"]
+    decision: Decision
     reason: str = Field(min_length=1, max_length=10_000)
 
 
 @router.post(
     "/determinations",
     response_model=None,
-    openapi_extra={"requestBody": {"required": True, "content": CLAIM_BODIES}},
-    responses={200: {"content": SHOWN, "description": "the determination, or one a line where a batch was sent"}},
+    openapi_extra={"requestBody": {"required": True, "content": claim_bodies(BATCH)}},
+    responses={
+        200: {
+            "model": Determination,
+            "content": {**SHOWN, BATCH: TEXT},
+            "headers": PLACE,
+            "description": "the determination; one a line, or its faults, where a batch was sent",
+        },
+        **errors(406, 409, 415, 503),
+    },
 )
 async def determine(
     request: Request,
@@ -71,7 +90,7 @@ async def determine(
     store: StoreDep,
     metrics: MetricsDep,
     policy: Annotated[str | None, Query(description="judge under this policy, not the claim's own")] = None,
-    posture: Posture = "advisory",
+    posture: Annotated[Posture, Query(description="how undocumented facts count")] = "advisory",
     content_type: Annotated[str, Header(include_in_schema=False)] = JSON,
     accept: Accept = JSON,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
@@ -98,6 +117,8 @@ async def determine(
     if stored.replayed:
         return await shown_again(request, stored, replay[1], asked)
     metrics.determinations.labels(stored.summary["decision"]).inc()
+    if asked == JSON and takes(request, ZSTD):  # what is kept is what was asked for
+        return shown(request, stored.id, answer.kept, asked, {"Content-Encoding": ZSTD})
     return shown(request, stored.id, answer.content, asked)
 
 
@@ -114,11 +135,11 @@ async def shown_again(request: Request, stored: Stored, sent: str, asked: str) -
     return shown(request, stored.id, await rendered(request, stored, asked), asked)
 
 
-def shown(request: Request, id: str, content: bytes, media: str) -> Response:
+def shown(request: Request, id: str, content: bytes, media: str, more: Mapping[str, str] | None = None) -> Response:
     """Answer with a determination and where it is found again."""
     request.state.determination = id
-    place = f"/determinations/{id}"
-    return Response(content, media_type=media, headers={"Location": place, "Vary": "Accept"})
+    headers = {"Location": f"/determinations/{id}", "Vary": "Accept, Accept-Encoding", **(more or {})}
+    return Response(content, media_type=media, headers=headers)
 
 
 async def rendered(request: Request, stored: Stored, media: str) -> bytes:
@@ -206,7 +227,14 @@ async def one_of_batch(request: Request, body: bytes, policy: str | None, postur
 # What is stored
 
 
-@router.get("/determinations")
+@router.get(
+    "/determinations",
+    response_model=None,
+    responses={
+        200: {"model": list[DeterminationInBrief], "headers": LISTED, "links": {"the newest": ONE}},
+        **UNCHANGED,
+    },
+)
 def determinations(
     request: Request,
     store: StoreDep,
@@ -228,7 +256,17 @@ def page_of(store: Store, after: str | None, limit: int) -> list[Stored]:
         raise kg.ClaimError([Fault("query/after", str(error), "begin without `after`")]) from None
 
 
-@router.get("/determinations/{id}", responses={200: {"content": SHOWN}, 304: {"description": "not changed"}})
+@router.get(
+    "/determinations/{id}",
+    response_model=None,
+    responses={
+        200: {"model": StoredDetermination, "content": SHOWN, "headers": TAGGED},
+        **UNCHANGED,
+        **STORED,
+        **errors(406),
+        **BUSY,
+    },
+)
 async def determination(request: Request, id: str, store: StoreDep, accept: Accept = JSON) -> Response:
     """Show a determination as it was answered, and what people decided on its lines.
 
@@ -237,7 +275,7 @@ async def determination(request: Request, id: str, store: StoreDep, accept: Acce
     stored, asked = stored_of(store, id), chosen(accept)
     request.state.determination = stored.id
     if asked == HTML:
-        return await run_in_threadpool(stored_page, request, stored)
+        return await stored_page(request, stored)
     content = await rendered(request, stored, asked)
     if asked == JSON:
         content = await run_in_threadpool(with_reviews, store, stored)
@@ -259,26 +297,38 @@ def with_reviews(store: Store, stored: Stored) -> bytes:
     return orjson.dumps({"id": stored.id, "made": stored.made, **value, "standing": standing, "reviews": reviews})
 
 
-@router.get("/determinations/{id}/verify")
+@router.get(
+    "/determinations/{id}/verify",
+    response_model=None,
+    responses={200: {"model": Verification}, **STORED, **BUSY},
+)
 async def verify(request: Request, id: str, store: StoreDep, engine: EngineDep) -> Response:
     """Replay the proof of a determination, independently of what made it."""
     stored = stored_of(store, id)
     request.state.determination = stored.id
-    if find_spec("kg.verify") is None:
-        return problem(HTTPStatus.NOT_IMPLEMENTED, "this version cannot replay proofs")
     answer = await engine.determine(Job(stored.claim.encode(), proof=stored.determination.encode()))
     failures = orjson.loads(answer.content)
     return Response(orjson.dumps({"id": stored.id, "holds": not failures, "failures": failures}), media_type=JSON)
 
 
-@router.get("/determinations/{id}/reviews")
+@router.get(
+    "/determinations/{id}/reviews",
+    response_model=None,
+    responses={200: {"model": list[Review], "headers": TAGGED}, **UNCHANGED, **STORED},
+)
 def reviews(request: Request, id: str, store: StoreDep) -> Response:
     """List what people decided on the lines, in the order in which they did."""
     stored = stored_of(store, id)
     return tagged(request, orjson.dumps([review.to_dict() for review in store.reviews(stored.id)]), JSON)
 
 
-@router.post("/determinations/{id}/reviews", status_code=HTTPStatus.CREATED, response_model=None)
+@router.post(
+    "/determinations/{id}/reviews",
+    status_code=HTTPStatus.CREATED,
+    response_model=None,
+    responses={201: {"model": Review, "headers": PLACE}, **STORED, **errors(_400="the body is no text in UTF-8")},
+    openapi_extra={"requestBody": {"content": {JSON: {"example": REVIEW_EXAMPLE}}}},
+)
 def review(request: Request, id: str, sent: ReviewIn, store: StoreDep) -> Response:
     """Record what a person decided on a line; nothing that was recorded is ever changed."""
     stored = stored_of(store, id)

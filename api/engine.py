@@ -11,19 +11,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from importlib import import_module
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import orjson
 
 import kg
 from api.answers import HTML, JSON
+from api.store import compact, new_id, pack, summary_of, unpack
 from kg.errors import Fault
 
 MEMORY = 1 << 30
 WAITING = 200  # jobs for each process; those that come on top are sent away
 MODULE = "api.engine"
+COMPARISON, PICTURE = "comparison", "picture"  # what pages show of a claim besides: made here, told as JSON
 COUNT = struct.Struct(">I")
 
 
@@ -42,13 +43,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A determination: as it was asked for, and as the journal keeps it (`claim` and `kept` are compressed)."""
+    """A determination as it was asked for, and as the journal keeps it (`claim` and `kept` are compressed).
+
+    What is asked for as JSON is what is kept, and comes once.
+    """
 
     id: str
     summary: str
-    content: bytes
+    other: bytes
     claim: bytes
     kept: bytes
+
+    @property
+    def content(self) -> bytes:
+        """Return the determination as it was asked for."""
+        return self.other or unpack(self.kept)
 
 
 class EngineError(kg.CoverpathError):
@@ -69,6 +78,7 @@ class Engine:
     def __init__(self, size: int, deadline: float) -> None:
         self.size = size
         self.deadline = deadline
+        self.alive = 0
         self.waiting = 0
         self.replaced = 0
         self._idle: asyncio.Queue[_Process] = asyncio.Queue()
@@ -98,16 +108,20 @@ class Engine:
         if self.waiting >= WAITING * self.size:
             raise BusyError("too many claims wait; send this one again later")
         self.waiting += 1
+        until = asyncio.get_running_loop().time() + self.deadline  # waiting is part of it
         try:
-            process = await asyncio.wait_for(self._idle.get(), self.deadline)
+            async with asyncio.timeout_at(until):
+                process = await self._idle.get()
         except TimeoutError:
             raise BusyError("too many claims wait; send this one again later") from None
         finally:
             self.waiting -= 1
         try:
-            parts = await asyncio.wait_for(process.ask(_job_parts(job)), self.deadline)
+            async with asyncio.timeout_at(until):
+                parts = await process.ask(_job_parts(job))
         except BaseException as error:  # also where the request was given up: what the process still says is not ours
             process.kill()
+            self.alive -= 1
             self.replaced += 1
             self._keep(asyncio.create_task(self._add()))
             if isinstance(error, TimeoutError | asyncio.IncompleteReadError | ConnectionError):
@@ -131,6 +145,7 @@ class Engine:
         except BaseException:
             await process.end()
             raise
+        self.alive += 1
         self._idle.put_nowait(process)
 
     def _keep(self, *tasks: "asyncio.Task[None]") -> None:
@@ -179,7 +194,8 @@ def _frame(parts: Sequence[bytes]) -> bytes:
 
 
 def _job_parts(job: Job) -> list[bytes]:
-    return [orjson.dumps(asdict(replace(job, body=b"", proof=b"")), default=lambda _: None), job.body, job.proof]
+    options = (job.format, job.policy, job.posture, job.media, job.id)
+    return [orjson.dumps(options), job.body, job.proof]
 
 
 def _answer(parts: Sequence[bytes]) -> Answer:
@@ -196,26 +212,34 @@ def _answer(parts: Sequence[bytes]) -> Answer:
 
 def answer(job: Job, knowledge: kg.Knowledge) -> Answer:
     """Determine a claim and write the determination, as asked for and as the journal keeps it."""
-    from api.store import new_id, pack, summary_of
+    from api.spine import spine
+    from kg.compare import compare
     from kg.convert import convert
     from kg.html import page
+    from kg.verify import verify
+
+    def told(value: object) -> Answer:
+        return Answer("", "", compact(value), b"", b"")
 
     claim = kg.parse_claim(job.body, job.format, knowledge)
     if job.proof:
-        failures = import_module("kg.verify").verify(orjson.loads(job.proof), claim, knowledge)
-        return Answer("", "", orjson.dumps([str(failure) for failure in failures]), b"", b"")
+        return told([str(failure) for failure in verify(orjson.loads(job.proof), claim, knowledge)])
+    if job.media == COMPARISON:
+        return told(compare(claim, knowledge, job.posture))
     determination = kg.determine(claim, knowledge, job.policy, job.posture)
+    if job.media == PICTURE:
+        return told(spine(determination))
     id = job.id or new_id()
     value = determination.to_dict()
-    whole = orjson.dumps(value)
-    content = whole
+    other = b""
     if job.media == HTML:
-        content = page([value]).encode()
+        other = page([value]).encode()
     elif job.media != JSON:
         from api.index import triples_of
 
-        content = triples_of(determination, id, job.media)
-    return Answer(id, summary_of(value), content, pack(convert(claim, knowledge, "json").encode()), pack(whole))
+        other = triples_of(determination, id, job.media)
+    document = convert(claim, knowledge, "json").encode()
+    return Answer(id, summary_of(value), other, pack(document), pack(compact(value)))
 
 
 def _told(job: Job, knowledge: kg.Knowledge) -> list[bytes]:
@@ -228,7 +252,7 @@ def _told(job: Job, knowledge: kg.Knowledge) -> list[bytes]:
     except Exception as error:  # a fault of ours: told by kind and place, since its words may repeat the claim
         place = traceback.extract_tb(error.__traceback__)[-1]
         return [orjson.dumps({"failed": f"{type(error).__name__} in {place.name}, line {place.lineno}"})]
-    return [orjson.dumps({"id": made.id, "summary": made.summary}), made.content, made.claim, made.kept]
+    return [orjson.dumps({"id": made.id, "summary": made.summary}), made.other, made.claim, made.kept]
 
 
 def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
@@ -238,8 +262,8 @@ def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
         (count,) = COUNT.unpack(head)
         sizes = struct.unpack(f">{count}I", jobs.read(4 * count))
         options, body, proof = (jobs.read(size) for size in sizes)
-        fields: dict[str, Any] = orjson.loads(options)
-        _say(answers, _told(Job(**{**fields, "body": body, "proof": proof}), knowledge))
+        format, policy, posture, media, id = orjson.loads(options)
+        _say(answers, _told(Job(body, format, policy, posture, media, id, proof), knowledge))
 
 
 def _say(answers: BinaryIO, parts: Sequence[bytes]) -> None:

@@ -50,7 +50,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began, request, status = time.perf_counter(), new_id(), 500
-        started = False
+        started, method = False, scope["method"]
+        if method == "HEAD":  # what GET answers, without its body
+            scope = {**scope, "method": "GET"}
 
         async def sent(message: Message) -> None:
             nonlocal status, started
@@ -60,6 +62,8 @@ class Guard:
                 headers["x-request-id"] = request
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+            elif method == "HEAD" and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         headers = Headers(scope=scope)
@@ -79,7 +83,7 @@ class Guard:
                     scope, receive, sent
                 )
         finally:
-            self._note(scope, state, request, status, time.perf_counter() - began)
+            self._note(scope, method, state, request, status, time.perf_counter() - began)
 
     def _refused(self, scope: Scope, headers: Headers, state: MutableMapping[str, Any]) -> Response | None:
         """Return what to answer in place of the application, if anything."""
@@ -88,7 +92,7 @@ class Guard:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "the service does not answer under this host name")
         keys, key = scope["app"].state.keys, None
         caller = str((scope.get("client") or ("",))[0])
-        role = needed(scope["method"], scope["path"])
+        role = None if self._asks_first(scope["method"], headers) else needed(scope["method"], scope["path"])
         if keys.required():
             key = keys.holder(headers.get("authorization", ""))
             state["key"] = key
@@ -109,15 +113,28 @@ class Guard:
             return problem(HTTPStatus.FORBIDDEN, "a page of another site sent this")
         return None
 
+    def _asks_first(self, method: str, headers: Headers) -> bool:
+        """Say whether a browser asks if a page of a listed site may send something; it sends no key with that."""
+        is_question = method == "OPTIONS" and "access-control-request-method" in headers
+        return is_question and headers.get("origin") in self.settings.origins
+
     def _foreign(self, headers: Headers) -> bool:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         return origin.partition("://")[2] != headers.get("host", "") and origin not in self.settings.origins
 
-    def _note(self, scope: Scope, state: MutableMapping[str, Any], request: str, status: int, seconds: float) -> None:
+    def _note(
+        self,
+        scope: Scope,
+        method: str,
+        state: MutableMapping[str, Any],
+        request: str,
+        status: int,
+        seconds: float,
+    ) -> None:
         route = getattr(scope.get("route"), "path", "")  # the template, not what was sent
-        method = scope["method"] if scope["method"] in METHODS else "other"
+        method = method if method in METHODS else "other"
         metrics, key = scope["app"].state.metrics, state.get("key")
         metrics.requests.labels(method, route, status).inc()
         metrics.seconds.labels(route).observe(seconds)

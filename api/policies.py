@@ -6,7 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from api import schemas
 from api.answers import JSON, tagged
+from api.description import TAGGED, UNCHANGED, errors
 from api.state import KnowledgeDep
 from api.store import compact
 from kg.knowledge import Clause, Document
@@ -14,13 +16,21 @@ from kg.knowledge import Clause, Document
 router = APIRouter(tags=["policies"])
 
 
-@router.get("/policies")
+@router.get(
+    "/policies",
+    response_model=None,
+    responses={200: {"model": list[schemas.PolicyInBrief], "headers": TAGGED}, **UNCHANGED},
+)
 def policies(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the policies with their editions."""
     return answered(request, [described(document) for document in knowledge.policies.values()])
 
 
-@router.get("/policies/{id}")
+@router.get(
+    "/policies/{id}",
+    response_model=None,
+    responses={200: {"model": schemas.Policy, "headers": TAGGED}, **UNCHANGED, **errors(404)},
+)
 def policy(request: Request, id: str, knowledge: KnowledgeDep) -> Response:
     """Show a policy with its clauses, in the order of the source."""
     if id not in knowledge.policies:

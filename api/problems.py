@@ -3,15 +3,17 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 import kg
 from api.engine import BusyError, EngineError, LimitError
@@ -31,11 +33,14 @@ def problem(status: int, title: str, headers: Mapping[str, str] | None = None, *
     return JSONResponse(value, status, headers, media_type=MEDIA)
 
 
-def install(app: FastAPI) -> None:
-    """Let an application answer every error as a problem."""
+def install(app: FastAPI, *routers: APIRouter) -> None:
+    """Let an application have routes, and answer every error as a problem."""
+    for router in routers:
+        app.include_router(router)
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     app.exception_handler(kg.ClaimError)(_bad_claim)
     app.exception_handler(RequestValidationError)(_bad_parameter)
-    app.exception_handler(HTTPException)(_refused)
+    app.exception_handler(HTTPException)(partial(_refused, routes))
     app.exception_handler(ReplayError)(_replayed)
     app.exception_handler(EngineError)(_undetermined)
 
@@ -87,8 +92,13 @@ async def _bad_parameter(request: Request, error: RequestValidationError) -> JSO
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "a parameter is not as documented", errors=faults)
 
 
-async def _refused(request: Request, error: HTTPException) -> JSONResponse:
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+async def _refused(routes: Sequence[APIRoute], request: Request, error: HTTPException) -> JSONResponse:
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router knows the methods of one route only
+        here = (route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+        allowed = {method for methods in here for method in methods}
+        headers["Allow"] = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))) or "GET, HEAD"
+    return problem(error.status_code, str(error.detail), headers=headers)
 
 
 async def _replayed(request: Request, error: ReplayError) -> JSONResponse:

@@ -1,12 +1,14 @@
 """Pages: templates filled in, with headers by which a browser fetches and runs only what the service itself sends."""
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import PackageLoader
 
+from api.answers import HTML, tagged
 from kg.html import environment
 from kg.terms import PREFIXES, local_name
 
@@ -25,10 +27,12 @@ PRIVATE = {"Cache-Control": "no-store"}  # of what shows a claim, no browser kee
 _templates = environment(PackageLoader("api"))
 
 
-def render(request: Request, template: str, status: int = 200, private: bool = True, **values: Any) -> HTMLResponse:
-    """Fill in a template; every value is escaped."""
+def render(request: Request, template: str, status: int = 200, private: bool = True, **values: Any) -> Response:
+    """Fill in a template; every value is escaped. What says nothing of a claim has a tag, and is not sent again."""
     text = _templates.get_template(template).render(page_path=request.url.path, address=address, **values)
-    return HTMLResponse(text, status, headers=HEADERS | (PRIVATE if private else {}))
+    if private or status != HTTPStatus.OK:
+        return HTMLResponse(text, status, headers=HEADERS | (PRIVATE if private else {}))
+    return tagged(request, text.encode(), HTML, HEADERS)
 
 
 def address(iri: str) -> str:

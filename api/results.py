@@ -43,6 +43,16 @@ class Table(NamedTuple):
     rows: list[tuple[Term, ...]]
 
 
+class Rows(NamedTuple):
+    """The same while they are still being found."""
+
+    names: tuple[str, ...]
+    rows: Iterable[ox.QuerySolution]
+
+
+Found = ox.QueryBoolean | Rows | Iterable[ox.Triple]  # of ASK, of SELECT, of CONSTRUCT and DESCRIBE
+
+
 def chosen(accept: str, offers: Sequence[str]) -> str | None:
     """Return the offer that an Accept header likes best, if it likes any (RFC 9110, section 12.5.1)."""
     ranges: dict[str, float] = {}

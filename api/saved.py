@@ -5,18 +5,33 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import kg
 from api import results
+from api.answers import JSON, tagged
+from api.description import PAGE, TAGGED, TEXT, UNCHANGED, errors
 from api.library import CHOICES, Saved, library
 from api.render import render
-from api.sparql import answered, ask, safe
+from api.schemas import SavedQueries
+from api.sparql import ASKED, CUT, TABLES, answered, ask, safe
 from api.state import KnowledgeDep
+from api.store import compact
 
 SPARQL = "application/sparql-query"
 ROWS_SHOWN = 1000  # on a page; the other formats have all
+
+FORMATS = {
+    "html": "text/html",
+    "json": "application/sparql-results+json",
+    "xml": "application/sparql-results+xml",
+    "csv": "text/csv",
+    "tsv": results.TSV,
+    "parquet": results.PARQUET,
+    "xlsx": results.XLSX,
+    "rq": SPARQL,
+}
+FILES = ("csv", "tsv", "parquet", "xlsx")  # what is opened elsewhere, and so sent as a file
 
 router = APIRouter(prefix="/queries", tags=["queries"])
 
@@ -42,17 +57,32 @@ def described(saved: Saved, knowledge: kg.Knowledge) -> dict[str, Any]:
     }
 
 
-@router.get("", response_model=None, summary="Saved queries")
+@router.get(
+    "",
+    response_model=None,
+    summary="Saved queries",
+    responses={200: {"model": SavedQueries, "content": PAGE, "headers": TAGGED}, **UNCHANGED, **errors(406)},
+)
 async def queries(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the saved queries: each a question in words, with its parameters (JSON or HTML, by `Accept`)."""
     listed = [described(saved, knowledge) for saved in library(knowledge.root).values()]
     media = _welcome(request, ("application/json", "text/html"))
     if media == "text/html":
         return render(request, "saved.html", private=False, queries=listed)
-    return JSONResponse({"queries": listed}, headers={"Vary": "Accept"})
+    return tagged(request, compact({"queries": listed}), JSON, {"Vary": "Accept"})
 
 
-@router.get("/{name}", response_model=None, summary="Answer a saved query")
+@router.get(
+    "/{name}",
+    response_class=Response,
+    summary="Answer a saved query",
+    responses={
+        200: {"description": "the answer", "content": {**TABLES, **PAGE, SPARQL: TEXT}, "headers": CUT},
+        **ASKED,
+        **errors(404, _400="the address is not form-encoded UTF-8"),
+    },
+    openapi_extra={"parameters": [{"name": "format", "in": "query", "schema": {"enum": [*FORMATS]}}]},
+)
 async def query(name: str, request: Request, knowledge: KnowledgeDep) -> Response:
     """Answer a saved query; its parameters are those of the address, and `format` goes before `Accept`.
 
@@ -84,19 +114,6 @@ async def _page(request: Request, saved: Saved, given: dict[str, str], knowledge
         shown = {"names": names, "rows": rows[:ROWS_SHOWN], "count": answer.rows, "capped": answer.capped}
     formats = [(format, f"?{urlencode({**used, 'format': format})}") for format in (*FILES, "json")]
     return render(request, "answer.html", query=described(saved, knowledge), used=used, formats=formats, **shown)
-
-
-FORMATS = {
-    "html": "text/html",
-    "json": "application/sparql-results+json",
-    "xml": "application/sparql-results+xml",
-    "csv": "text/csv",
-    "tsv": results.TSV,
-    "parquet": results.PARQUET,
-    "xlsx": results.XLSX,
-    "rq": SPARQL,
-}
-FILES = ("csv", "tsv", "parquet", "xlsx")  # what is opened elsewhere, and so sent as a file
 
 
 def _welcome(request: Request, offers: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ import kg
 from api.access import Keys, is_local
 from api.app import create_app
 from api.index import Index
+from api.remote import parted
 from api.settings import Settings
 from api.store import Head, Store
 from kg.knowledge import find_root
@@ -60,6 +61,8 @@ def run(settings: Settings, host: str, port: int, examples: bool, say: Callable[
 
     Raises CoverpathError where strangers could reach a service without keys.
     """
+    if settings.queries:
+        _refuse_address(settings)
     with closing(Store(settings.data)) as store:
         required = Keys(store).required()
         if not required and not is_local(host):
@@ -84,6 +87,14 @@ def run(settings: Settings, host: str, port: int, examples: bool, say: Callable[
         timeout_keep_alive=10,
         timeout_graceful_shutdown=LINGER,
     )
+
+
+def _refuse_address(settings: Settings) -> None:
+    try:
+        for address in filter(None, (settings.store, settings.queries)):
+            parted(address)
+    except ValueError as error:
+        raise kg.CoverpathError(f"{error}\nhelp: give one that begins with http:// or https://") from None
 
 
 def check(data: Path, head: str | None) -> Iterator[str]:

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 
 import kg
+from api.engine import PICTURE, Job
 from api.proof import elements
 from api.render import render
-from api.spine import spine
-from api.state import get_knowledge, get_store
+from api.state import get_engine, get_knowledge, get_store
 from api.store import Stored
 from api.whatif import CONUS, answered, changed
 from kg.decide import ADVISORY
@@ -34,31 +35,39 @@ class Form:
     answers: tuple[str, ...] = ()
 
 
-def tried_page(request: Request, form: Form, before: bytes, after: bytes) -> Response:
+async def tried_page(request: Request, form: Form, before: bytes, after: bytes) -> Response:
     """Show the determination of a claim with the answers that are tried, and what these change."""
-    found = json.loads(after)
-    differences = changed(json.loads(before), found)
-    return _page(request, found, form, differences=differences, picture=_picture(request, form))
+    picture = await _picture(request, form)
+
+    def page() -> Response:
+        found = json.loads(after)
+        return _page(request, found, form, differences=changed(json.loads(before), found), picture=picture)
+
+    return await run_in_threadpool(page)
 
 
-def stored_page(request: Request, stored: Stored, problem: str = "") -> Response:
+async def stored_page(request: Request, stored: Stored, problem: str = "") -> Response:
     """Show a stored determination, and under each line what persons have decided on it."""
     found = json.loads(stored.determination)
     form = Form(claim=stored.claim, policy=found["policy"]["id"], posture=found["posture"])
-    reviews = get_store(request).reviews(stored.id)
-    picture = _picture(request, form)
-    return _page(request, found, form, picture=picture, stored=stored, reviews=reviews, problem=problem)
+    picture = await _picture(request, form)
+
+    def page() -> Response:
+        reviews = get_store(request).reviews(stored.id)
+        return _page(request, found, form, picture=picture, stored=stored, reviews=reviews, problem=problem)
+
+    return await run_in_threadpool(page)
 
 
-def _picture(request: Request, form: Form) -> Json | None:
+async def _picture(request: Request, form: Form) -> Json | None:
     """Return the picture of the spine; of a claim that was stored under a policy no longer held, there is none."""
-    knowledge = get_knowledge(request)
     try:
         document = json.dumps(answered(json.loads(form.claim), form.answers))
-        claim = kg.parse_claim(document, "json", knowledge)
-        return spine(kg.determine(claim, knowledge, form.policy, form.posture))
+        made = await get_engine(request).determine(Job(document.encode(), "json", form.policy, form.posture, PICTURE))
     except kg.ClaimError:
         return None
+    picture: Json = json.loads(made.content)
+    return picture
 
 
 def _page(request: Request, found: Json, form: Form, **more: Any) -> Response:

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from api import results
-from api.answers import whole
+from api.answers import tagged, whole
+from api.description import BYTES, TAGGED, TEXT, UNCHANGED, Responses, errors
+from api.results import PARQUET, XLSX
 from api.workers import Answer, Pool, QueryError, Question
 from kg.graph import serialize
 from kg.terms import PREFIXES, RDF, TYPE, Blank, Literal, Triple
@@ -29,19 +31,23 @@ router = APIRouter(tags=["sparql"])
 
 Fields = list[tuple[str, str]]
 
-_FAILURES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "no query, two queries, or one that is not SPARQL 1.1 or reads from outside"},
-    406: {"description": "the answer has none of the formats that are accepted"},
-    413: {"description": "the query or its answer is too large"},
-    422: {"description": "the query was stopped at a limit: of time, memory or nesting"},
-    503: {"description": "no worker was free in time"},
+ASKED: Responses = errors(
+    502,
+    503,
+    _400="no query, two queries, or one that is not SPARQL 1.1 or reads from outside",
+    _406="the answer has none of the formats that are accepted",
+    _413="the query or its answer is too large",
+    _422="the query was stopped at a limit: of time, memory or nesting",
+)
+CUT = {CAPPED: {"schema": {"type": "string"}, "description": "how many rows an answer has that was cut, as `rows=N`"}}
+TABLES: dict[str, Any] = {
+    media: {"schema": {"type": "object"}} if "json" in media else BYTES if media in (PARQUET, XLSX) else TEXT
+    for media in results.OFFERS["select"]
 }
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": f"the answer; the header `{CAPPED}` says how many rows it has where there are more",
-        "content": {media: {} for media in (*results.OFFERS["select"], *results.OFFERS["graph"])},
-    },
-    **_FAILURES,
+RDF_TEXTS: dict[str, Any] = {media: {"schema": {}} if "json" in media else TEXT for media in results.OFFERS["graph"]}
+_ANSWERS: Responses = {
+    200: {"description": "the answer", "content": {**TABLES, **RDF_TEXTS}, "headers": CUT},
+    **ASKED,
 }
 _EXAMPLE = "SELECT ?type (COUNT(*) AS ?count) WHERE { ?thing a ?type } GROUP BY ?type ORDER BY DESC(?count) LIMIT 10"
 _IRIS = {"type": "array", "items": {"type": "string", "format": "iri"}}
@@ -56,8 +62,8 @@ _GRAPHS = [
 
 @router.get(
     "/sparql",
-    response_model=None,
-    responses=_ANSWERS,
+    response_class=Response,
+    responses={**_ANSWERS, **UNCHANGED},
     openapi_extra={
         "parameters": [{"name": "query", "in": "query", "schema": {"type": "string"}, "example": _EXAMPLE}, *_GRAPHS]
     },
@@ -72,15 +78,18 @@ async def query_by_get(request: Request) -> Response:
 
 @router.post(
     "/sparql",
-    response_model=None,
-    responses={**_ANSWERS, 415: {"description": f"a body that is neither {FORM} nor {QUERY}"}},
+    response_class=Response,
+    responses={**_ANSWERS, **errors(415)},
     openapi_extra={
         "parameters": _GRAPHS,
         "requestBody": {
             "required": True,
             "content": {
                 QUERY: {"schema": {"type": "string"}, "example": _EXAMPLE},
-                FORM: {"schema": {"type": "object", "properties": {"query": {"type": "string"}}}},
+                FORM: {
+                    "schema": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+                    "example": {"query": _EXAMPLE},
+                },
             },
         },
     },
@@ -92,7 +101,7 @@ async def query_by_post(request: Request) -> Response:
     if charset and charset[1] != "utf-8":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the query as UTF-8")
     if media.strip() == FORM:
-        return await _answer(request, safe(await whole(request, MAX_BODY)))
+        return await _answer(request, [*safe(request.scope["query_string"]), *safe(await whole(request, MAX_BODY))])
     if media.strip() == QUERY:
         fields = safe(request.scope["query_string"])
         if any(name == "query" for name, _ in fields):
@@ -105,7 +114,11 @@ async def query_by_post(request: Request) -> Response:
     raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {QUERY} or {FORM}; updates are refused")
 
 
-@router.get("/.well-known/void", response_model=None, responses={200: {"content": {"text/turtle": {}}}})
+@router.get(
+    "/.well-known/void",
+    response_class=Response,
+    responses={200: {"content": RDF_TEXTS, "headers": TAGGED}, **UNCHANGED, **errors(406)},
+)
 async def void(request: Request) -> Response:
     """Describe the data set (VoID)."""
     root = str(request.base_url)
@@ -206,4 +219,4 @@ def _rdf(request: Request, triples: Iterator[Triple]) -> Response:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"this description answers as {', '.join(offers)}")
     prefixes = {name: PREFIXES[name] for name in ("rdf",)} | {"sd": SD, "void": VOID, "dcterms": DCTERMS}
     text = serialize(triples, results.GRAPHS[media], prefixes)
-    return Response(text, headers={"Vary": "Accept"}, media_type=media)
+    return tagged(request, text.encode(), media, {"Vary": "Accept"})

@@ -1,6 +1,7 @@
 """What every route may ask for: the knowledge, the store and the settings of its application."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
@@ -9,6 +10,8 @@ from api.engine import Engine
 from api.metrics import Metrics
 from api.settings import Settings
 from api.store import Store
+
+Thing = TypeVar("Thing")
 
 
 def get_knowledge(request: Request) -> kg.Knowledge:
@@ -41,8 +44,17 @@ def get_metrics(request: Request) -> Metrics:
     return metrics
 
 
-EngineDep = Annotated[Engine, Depends(get_engine)]
-MetricsDep = Annotated[Metrics, Depends(get_metrics)]
-KnowledgeDep = Annotated[kg.Knowledge, Depends(get_knowledge)]
-StoreDep = Annotated[Store, Depends(get_store)]
-SettingsDep = Annotated[Settings, Depends(get_settings)]
+def _at_once(get: Callable[[Request], Thing]) -> Callable[[Request], Awaitable[Thing]]:
+    """Return a dependency that is looked up where it is asked for: what is not async goes to a thread and back."""
+
+    async def got(request: Request) -> Thing:
+        return get(request)
+
+    return got
+
+
+EngineDep = Annotated[Engine, Depends(_at_once(get_engine))]
+MetricsDep = Annotated[Metrics, Depends(_at_once(get_metrics))]
+KnowledgeDep = Annotated[kg.Knowledge, Depends(_at_once(get_knowledge))]
+StoreDep = Annotated[Store, Depends(_at_once(get_store))]
+SettingsDep = Annotated[Settings, Depends(_at_once(get_settings))]

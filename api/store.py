@@ -287,11 +287,11 @@ class Store:
         return entry._replace(hash=self._hash(head.hash, entry))
 
     def _hash(self, before: bytes, entry: Entry) -> bytes:
-        digest = hmac.new(self._secret, before, hashlib.sha256)
+        parts = [before]
         for value in entry[:-1]:
             data = value if isinstance(value, bytes) else str(value).encode()
-            digest.update(len(data).to_bytes(8, "big") + data)
-        return digest.digest()
+            parts += (len(data).to_bytes(8, "big"), data)
+        return hmac.digest(self._secret, b"".join(parts), hashlib.sha256)
 
     def _anchor(self, head: Head) -> None:
         """Write the head beside the database, unless another process wrote a newer one."""
@@ -406,14 +406,25 @@ def summary_of(determination: Mapping[str, Any]) -> str:
     return compact({**shown, "lines": lines, "knowledge": determination["knowledge"]}).decode()
 
 
+class _Codec(threading.local):
+    """What compresses, for each thread its own: to make it takes longer than to use it."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=1)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_codec = _Codec()
+
+
 def pack(data: bytes) -> bytes:
     """Compress what the journal keeps."""
-    return zstandard.compress(data, 1)
+    return _codec.compressor.compress(data)
 
 
 def unpack(data: bytes) -> bytes:
     """Return what was compressed."""
-    return zstandard.decompress(data)
+    return _codec.decompressor.decompress(data)
 
 
 def replay_of(actor: str, key: str, request: bytes) -> tuple[str, str]:

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 
 import pyoxigraph as ox
 from fastapi import APIRouter, Header, Request, Response
+from starlette.exceptions import HTTPException
 
+from api.answers import tagged
+from api.description import PAGE, UNCHANGED, Responses, errors, page
 from api.pages import missing
 from api.render import CODES, HEADERS, OURS, render
 from api.results import chosen
 from api.state import KnowledgeDep
-from kg.cases import cases_of
+from kg.cases import Case, cases_of
 from kg.criteria import Criterion
 from kg.explain import NOTICE
 from kg.graph import Graph, serialize
@@ -30,8 +33,10 @@ PARENTS = (SUBCLASS_OF, RDFS + "subPropertyOf")
 SPOKEN = {LABEL, DEFINITION, TYPE, *SYNONYMS, *PARENTS}  # each has a place of its own on the page of a term
 MOST = 200  # rows of a list; a page says where there are more
 SYSTEMS = {"icd10cm": "ICD-10-CM", "cpt": "CPT", "hcpcs": "HCPCS Level II"}
-router = APIRouter(include_in_schema=False, default_response_class=Response)
-Accept = Annotated[str, Header()]
+router = APIRouter(tags=["ontology"], default_response_class=Response)
+Accept = Annotated[str, Header(description=f"one of {', '.join(OFFERED)}")]
+SHOWN: Responses = {200: {"description": "what is said of it", "content": {**PAGE, **{m: {} for m in FORMATS}}}}
+NAMED = SHOWN | UNCHANGED | page("", 404) | errors(406)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def described(iri: Term, graph: Graph) -> Iterator[Triple]:
 # Terms
 
 
-@router.get("/terms")
+@router.get("/terms", responses=page("the modules with their terms, or what is found") | UNCHANGED)
 def index(request: Request, knowledge: KnowledgeDep, q: str = "") -> Response:
     """List the modules with their terms; or what is found by label, synonym or code."""
     terms = terms_of(knowledge)
@@ -126,7 +131,7 @@ def search(asked: str, terms: Terms) -> Iterator[str]:
     yield from dict.fromkeys(hit[4] for hit in found)
 
 
-@router.get("/terms/{path:path}")
+@router.get("/terms/{path:path}", responses=NAMED)
 def term(request: Request, knowledge: KnowledgeDep, path: str, accept: Accept = "*/*") -> Response:
     """Show a term of our namespaces, or a module of them with all its terms."""
     terms = terms_of(knowledge)
@@ -144,13 +149,13 @@ def _answer(request: Request, accept: str, triples: Iterable[Triple], template: 
     """Answer as asked: a page for people, RDF for machines."""
     media = chosen(accept, OFFERED)
     if media is None:
-        return Response(f"accept one of {', '.join(OFFERED)}\n", HTTPStatus.NOT_ACCEPTABLE, media_type="text/plain")
+        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"accept one of {', '.join(OFFERED)}")
     if media in FORMATS:
         text = serialize(triples, FORMATS[media], PREFIXES)
-        return Response(text, headers={**HEADERS, "Vary": "Accept"}, media_type=media)
-    page = render(request, template, private=False, **values)
-    page.headers["Vary"] = "Accept"
-    return page
+        return tagged(request, text.encode(), media, {**HEADERS, "Vary": "Accept"})
+    shown = render(request, template, private=False, **values)
+    shown.headers["Vary"] = "Accept"
+    return shown
 
 
 def _module(iri: str, members: tuple[str, ...], knowledge: Knowledge) -> Json:
@@ -264,7 +269,7 @@ def _trail(iri: str, knowledge: Knowledge) -> list[Json]:
 # Codes
 
 
-@router.get("/codes")
+@router.get("/codes", responses=page("the codes as trees") | UNCHANGED)
 def codes(request: Request, knowledge: KnowledgeDep) -> Response:
     """Show the codes that the ontology says something of, as trees."""
     return render(request, "codes.html", private=False, systems=_systems(knowledge))
@@ -288,7 +293,7 @@ def _systems(knowledge: Knowledge) -> list[Json]:
     return found
 
 
-@router.get("/codes/{system}/{code}")
+@router.get("/codes/{system}/{code}", responses=NAMED)
 def code(request: Request, knowledge: KnowledgeDep, system: str, code: str, accept: Accept = "*/*") -> Response:
     """Show a code: what it states, its parents and children, and who asks for it."""
     iri = CODES.get(system, "") + code
@@ -300,7 +305,7 @@ def code(request: Request, knowledge: KnowledgeDep, system: str, code: str, acce
 # Policies
 
 
-@router.get("/book")
+@router.get("/book", responses=page("the policies and guidelines that can be read") | UNCHANGED)
 def books(request: Request, knowledge: KnowledgeDep) -> Response:
     """List the policies and guidelines that can be read."""
     return render(
@@ -308,7 +313,7 @@ def books(request: Request, knowledge: KnowledgeDep) -> Response:
     )
 
 
-@router.get("/book/{id}")
+@router.get("/book/{id}", responses=page("the policy as a book", 404) | UNCHANGED)
 def book(request: Request, knowledge: KnowledgeDep, id: str) -> Response:
     """Show a policy or guideline as a book: its clauses in the order of the source, with quotes, criteria and cases."""
     documents = {**knowledge.policies, **{guideline.id: guideline for guideline in knowledge.guidelines}}
@@ -321,13 +326,19 @@ def book(request: Request, knowledge: KnowledgeDep, id: str) -> Response:
         document=documents[id],
         is_policy=id in knowledge.policies,
         notice=NOTICE,
-        cases=cases_of(id, knowledge),
+        cases=_cases(id, knowledge),
         source=_source(id, knowledge),
         kind_of=lambda kind: knowledge.label(f"{PREFIXES['cov']}{kind}"),
         name_of=lambda iri: knowledge.criteria[iri].clause or knowledge.criteria[iri].label,
         question_of=lambda concept: knowledge.graph.text(concept, f"{PREFIXES['cov']}question") or "",
         local_name=local_name,
     )
+
+
+@cache
+def _cases(id: str, knowledge: Knowledge) -> tuple[Case, ...]:
+    """Return the cases of a policy or guideline, read once."""
+    return tuple(cases_of(id, knowledge))
 
 
 def _source(id: str, knowledge: Knowledge) -> str:

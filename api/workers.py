@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from api.worker import MEMORY
+from api.worker import ADDRESS, MEMORY
 
 Value = str | tuple[str, str]  # an IRI, or a literal and its datatype
 
@@ -58,13 +58,14 @@ class QueryError(Exception):
 
 
 class Pool:
-    """Workers over one data directory, started before they are needed.
+    """Workers over one data directory, or over the server at an address, started before they are needed.
 
     Use it as `async with Pool(data) as pool`, or call `start_soon` while the store is still being made, and `stop`.
     """
 
-    def __init__(self, data: Path, size: int = 2, limits: Limits | None = None) -> None:
+    def __init__(self, data: Path, size: int = 2, limits: Limits | None = None, address: str = "") -> None:
         self.data = data
+        self.address = address
         self.size = size
         self.limits = limits or Limits()
         self._free: asyncio.Queue[_Worker] = asyncio.Queue()
@@ -132,7 +133,7 @@ class Pool:
         return worker
 
     async def _add(self) -> None:
-        worker = await _Worker.started(self.data, self.limits)
+        worker = await _Worker.started(self.data, self.limits, self.address)
         self._all.add(worker)
         self._free.put_nowait(worker)
 
@@ -164,7 +165,7 @@ class _Worker:
         self.process, self.stdin, self.stdout = process, process.stdin, process.stdout
 
     @classmethod
-    async def started(cls, data: Path, limits: Limits) -> "_Worker":
+    async def started(cls, data: Path, limits: Limits, address: str) -> "_Worker":
         """Start a worker, and wait until it is ready.
 
         Never by a fork: this process may hold locks and threads of the store, which a fork would copy half.
@@ -175,7 +176,7 @@ class _Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,  # what a dying engine says may hold what it read
-            env={**os.environ, "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            env={**os.environ, "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system", ADDRESS: address},
         )
         worker = cls(process)
         try:
@@ -231,6 +232,8 @@ def _answer(head: Mapping[str, Any], body: bytes) -> Answer:
         raise QueryError(HTTPStatus.BAD_REQUEST, head["refused"])
     if "offers" in head:
         raise QueryError(HTTPStatus.NOT_ACCEPTABLE, f"this query answers as {', '.join(head['offers'])}")
+    if "failed" in head:
+        raise QueryError(HTTPStatus.BAD_GATEWAY, head["failed"])
     if "large" in head:
         raise QueryError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the answer is too large; narrow the query")
     return Answer(head["media"], body, head["rows"], head.get("capped", False), head["seconds"])

@@ -296,6 +296,9 @@ def serve(
     port: int = 8000,
     data: Data = None,
     store: Annotated[str | None, typer.Option(help="address of a SPARQL 1.1 Update endpoint for the index")] = None,
+    store_query: Annotated[
+        str | None, typer.Option(help="its address for queries, if no rule of README.md fits")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="processes that determine; 2 unless given")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="put the example claims into an empty store")] = False,
 ) -> None:
@@ -304,7 +307,7 @@ def serve(
         from api.serve import run
         from api.settings import Settings
 
-        settings = Settings.from_environment(data=data, store=store, workers=workers)
+        settings = Settings.from_environment(data=data, store=store, store_query=store_query, workers=workers)
         run(settings, host, port, examples, lambda text: typer.echo(text, err=True))
 
 
@@ -408,6 +411,10 @@ def query(
     query: Annotated[str | None, typer.Argument(metavar="[QUERY.rq|NAME|'SELECT ...']")] = None,
     data: Annotated[Path | None, typer.Option(envvar="COVERPATH_DATA", help="the data directory of a service")] = None,
     claims: Annotated[list[Path] | None, typer.Option("--claim", help="ask of this claim's determination")] = None,
+    store: Annotated[
+        str | None, typer.Option(envvar="COVERPATH_STORE", help="the address that `serve` was given")
+    ] = None,
+    store_query: Annotated[str | None, typer.Option(envvar="COVERPATH_STORE_QUERY", help="as for serve")] = None,
     parameters: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE")] = None,
     format: Annotated[QueryFormat, typer.Option(help="how the answer is written")] = QueryFormat.table,
     output: Out = None,
@@ -416,6 +423,7 @@ def query(
     try:
         from api.asking import answer, found, media_of
         from api.library import library
+        from api.settings import Settings
     except ModuleNotFoundError:
         raise CoverpathError("queries are not installed\nhelp: pip install 'coverpath[serve,query]'") from None
     knowledge = kg.load_knowledge()
@@ -424,10 +432,11 @@ def query(
             typer.echo(f"{saved.name}\n  {saved.question}")
         return
     given = dict(item.partition("=")[::2] for item in parameters or ())
-    if claims is None and data is None:
-        typer.echo("the knowledge alone is asked; give --data or --claim for determinations", err=True)
+    address = "" if claims else Settings(store=store or "", store_query=store_query or "").queries
+    if claims is None and data is None and not address:
+        typer.echo("the knowledge alone is asked; give --data, --store or --claim for determinations", err=True)
     question = found(query, knowledge).asked(given, media_of(format.value), knowledge)
-    answered = answer(question, knowledge, None if claims else data, claims or ())
+    answered = answer(question, knowledge, None if claims else data, claims or (), address)
     if answered.capped:
         typer.echo(f"there are more rows than the {answered.rows:,} that are written", err=True)
     if format is QueryFormat.table:

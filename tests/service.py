@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +22,32 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def sparql_server(folder: Path) -> Iterator[str]:
+    """Run the real oxigraph server on a free port, and give its address."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("oxigraph")), "serve", "--location", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--bind", f"127.0.0.1:{port}", "--timeout-s", "30"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Service:
@@ -62,12 +90,15 @@ class Service:
         return self.log.read_text()
 
     def indexed(self, seconds: float = 60) -> None:
-        """Wait until queries see all that is stored."""
-        until = time.monotonic() + seconds
+        """Wait until queries see all that is stored, as long as there is progress within some seconds."""
+        until, seen = time.monotonic() + seconds, 0
         while time.monotonic() < until:
             wanted = self.client.get("/ready").json()["entries"]
-            if self.client.get("/ready").json()["indexed"] >= wanted:
+            indexed = self.client.get("/ready").json()["indexed"]
+            if indexed >= wanted:
                 return
+            if indexed > seen:
+                until, seen = time.monotonic() + seconds, indexed
             time.sleep(0.05)
         raise TimeoutError("the index does not follow")
 

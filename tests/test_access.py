@@ -166,6 +166,24 @@ def test_a_page_of_another_site_cannot_write(
     assert client.post("/determinations", content=claim_of(), headers=bearing(secrets["admin"], **own)).is_success
 
 
+def test_a_browser_may_ask_before_it_sends_from_a_listed_site(tmp_path: Path) -> None:
+    """A page of a listed site is told without a key what it may send with one; other pages are told nothing."""
+    with closing(Store(tmp_path / "data")) as store:
+        secret = Keys(store).add("a page", Role.reader)
+    site = "https://pages.example.org"
+    question = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    sent = {"content-type": "application/x-www-form-urlencoded"}
+    with TestClient(create_app(Settings(data=tmp_path / "data", workers=1, origins=(site,)))) as client:
+        told = client.options("/sparql", headers={"origin": site, **question})
+        assert told.status_code == 200 and "POST" in told.headers["access-control-allow-methods"]
+        assert client.options("/sparql", headers={"origin": "https://evil.example", **question}).status_code == 401
+        assert client.options("/sparql", headers={"origin": site}).status_code == 401
+        assert client.post("/sparql", content=b"x=1", headers={"origin": site, **sent}).status_code == 401
+        keyed = {"origin": site, "authorization": f"Bearer {secret}", **sent}
+        answer = client.post("/sparql", content=b"x=1", headers=keyed)
+        assert answer.status_code == 400 and answer.headers["access-control-allow-origin"] == site
+
+
 def test_a_body_that_is_too_large_is_cut(client: TestClient, secrets: dict[str, str]) -> None:
     """A claim has a limit, and so has every other body."""
     headers = bearing(secrets["admin"])
@@ -181,6 +199,7 @@ def test_a_claim_over_its_time_is_given_up(tmp_path: Path) -> None:
         engine.deadline = 0.001
         late = client.post("/determinations", content=claim_of(), headers={"content-type": "application/json"})
         assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        assert client.get("/ready").status_code == 503  # the only process is being replaced
         engine.deadline = 30
         assert client.post(
             "/determinations", content=claim_of(), headers={"content-type": "application/json"}

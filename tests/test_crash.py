@@ -18,6 +18,7 @@ from tests.test_cli import coverpath
 def kills(folder: Path, rounds: int, seed: int) -> None:
     """Kill a service that is being written to, again and again; look for what it acknowledged each time."""
     random_, data = random.Random(seed), folder / "data"
+    folder.mkdir(exist_ok=True)
     acknowledged: dict[str, bytes] = {}
     starts: list[float] = []
 

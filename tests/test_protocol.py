@@ -41,9 +41,7 @@ def client(knowledge: kg.Knowledge, tmp_path_factory: pytest.TempPathFactory) ->
             yield
 
     app = FastAPI(lifespan=lifespan)
-    problems.install(app)
-    app.include_router(sparql.router)
-    app.include_router(saved.router)
+    problems.install(app, sparql.router, saved.router)
     app.add_middleware(CORSMiddleware, allow_origins=[HERE], expose_headers=[sparql.CAPPED])
     with TestClient(app) as client:
         yield client
@@ -91,7 +89,7 @@ def test_signs_beyond_ascii(client: TestClient) -> None:
 def test_another_method_is_refused(client: TestClient, method: str) -> None:
     """Only GET and POST are operations of the protocol, and the answer names one that is."""
     answer = client.request(method, "/sparql", params={"query": SELECT})
-    assert answer.status_code == 405 and answer.headers["allow"] in ("GET", "POST", "GET, POST")
+    assert answer.status_code == 405 and answer.headers["allow"] == "GET, HEAD, POST"
     assert answer.headers["content-type"] == "application/problem+json"
 
 
@@ -116,6 +114,8 @@ BAD: dict[str, tuple[str, str, bytes | None, int]] = {
     "another media type": ("text/plain", "", SELECT.encode(), 415),
     "JSON": ("application/json", "", b'{"query": "ASK { }"}', 415),
     "too large": (QUERY, "", b"#" * 300_000, 413),
+    "form and address with a query each": (FORM, f"query={quote(SELECT)}", f"query={quote(SELECT)}".encode(), 400),
+    "form beside a graph that is no IRI": (FORM, "named-graph-uri=x", f"query={quote(SELECT)}".encode(), 400),
     "graph that is no IRI": (QUERY, "default-graph-uri=not+an+iri", SELECT.encode(), 400),
     "named graph that is no IRI": (QUERY, "named-graph-uri=relative", SELECT.encode(), 400),
 }

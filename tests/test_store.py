@@ -2,14 +2,10 @@
 
 import random
 import shutil
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +18,7 @@ from api.index import Index
 from api.store import DATABASE, DETERMINATION, Draft, ReplayError, Store, Stored, StoreError
 from kg.rdf import DETERMINATIONS
 from tests.conftest import example, parsed
-from tests.service import free_port
+from tests.service import free_port, sparql_server
 
 COUNT = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?d a <https://w3id.org/coverpath/coverage#Determination> } }"
 
@@ -249,31 +245,8 @@ def test_determinations_of_other_knowledge_keep_their_graphs(store: Store, knowl
 
 @pytest.fixture
 def oxigraph(tmp_path: Path) -> Iterator[str]:
-    """The real server, on a free port."""
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("oxigraph")), "serve", "--location", str(tmp_path / "remote")]
-    process = subprocess.Popen(
-        [*command, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(lambda: socket.create_connection(("127.0.0.1", port), 1).close())
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(ready: Callable[[], object], seconds: float = 20) -> None:
-    """Try until it works."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            ready()
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
+    with sparql_server(tmp_path / "remote") as address:
+        yield address
 
 
 def asked(server: str, query: str) -> list[str]:

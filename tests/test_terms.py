@@ -174,3 +174,11 @@ def test_addresses_are_within_the_service() -> None:
     assert address(f"{COV}Policy") == "/terms/coverage/Policy"
     assert address(f"{ICD10CM}M54.12") == "/codes/icd10cm/M54.12"
     assert address("http://example.org/x") == "http://example.org/x"
+
+
+def test_machines_are_told_of_nothing_as_of_any_error(client: TestClient) -> None:
+    """A browser gets a page that leads on; what accepts no page gets a problem."""
+    for path in ("/terms/none/Such", "/codes/cpt/none", "/book/none"):
+        assert client.get(path).headers["content-type"].startswith("text/html")
+        told = client.get(path, headers={"accept": "text/turtle"})
+        assert (told.status_code, told.headers["content-type"]) == (404, "application/problem+json")
