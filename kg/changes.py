@@ -195,14 +195,18 @@ class Asked:
         return tuple(sorted([deeper if within & bit else shallow for bit, shallow, deeper in named]))
 
 
+Pending = list["Changes | None"]
+
+
 class Changes:
     """What could be documented of a case under a posture, and to which decision it would lead.
 
-    `verdict` decides a supposed case. `pending` are the changes of base lines that pend, for a line added to others.
+    `verdict` decides a supposed case. `pending` are those of the base lines that are not settled, for a line added to
+    others; None stands for one of which nothing can be said.
     """
 
     def __init__(
-        self, case: Case, advisory: bool, verdict: Callable[[Case], str], pending: "list[Changes] | None" = None
+        self, case: Case, advisory: bool, verdict: Callable[[Case], str], pending: "Pending | None" = None
     ) -> None:
         self.case = case
         self.docket = case.docket
@@ -258,8 +262,10 @@ class Changes:
 
     def _approve(self, case: Case) -> Sets:
         groups, consistent = case.groups, self.documentable.consistent
+        if COVERED not in groups:
+            return NONE
         ways = all_of([self.sets(outcome, True) for outcome in case.root.parts if not outcome.met], consistent)
-        if self.advisory and COVERED in groups and not case.root.refuted:
+        if self.advisory and not case.root.refuted:
             supported = NOTHING_MORE
             if self.supposes_support:
                 supported = any_of([self.sets(outcome, True) for outcome in self._recommending()])
@@ -341,11 +347,11 @@ class Changes:
             return self._based(self.pending, positive)
         return tuple(1 << i for i in members(self.documentable.ways[leaf.criterion.iri, positive] & self.universe))
 
-    def _based(self, pending: "list[Changes]", positive: bool) -> Sets:
+    def _based(self, pending: "Pending", positive: bool) -> Sets:
         """Return what would approve one base line, or deny them all."""
         if positive:
-            return any_of([base.approving for base in pending])
-        return all_of([base.denying for base in pending], self.documentable.consistent)
+            return any_of([base.approving for base in pending if base is not None])
+        return all_of([base.denying if base is not None else NONE for base in pending], self.documentable.consistent)
 
     def atoms(self, one: int) -> list[Atom]:
         """Return the atoms of a set, in the order of the leaves that ask for them."""

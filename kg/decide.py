@@ -257,8 +257,12 @@ def _changes_of(case: Case, posture: str, bases: Bases) -> Changes:
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
 
-    pending = [changes_of(base.case, posture, ()) for base in bases if base.decision == PEND] if bases else None
-    return Changes(case, posture == ADVISORY, verdict, pending)
+    unsettled = [base for base in bases if base.decision in (PEND, REVIEW)]
+    pending = [
+        changes_of(base.case, posture, ()) if base.decision == PEND or base.note == UNMENTIONED else None
+        for base in unsettled
+    ]
+    return Changes(case, posture == ADVISORY, verdict, pending if bases else None)
 
 
 def _base_in_review(case: Case, bases: Bases) -> bool:

@@ -271,8 +271,7 @@ class Proof:
                 words.append(self.words.not_there(focus))
             if words:
                 told.append("; ".join(dict.fromkeys(words)))
-        overlap = bool(derived) and bool(leaf.concept or leaf.parts)  # what shows several triples may be the same
-        triples = _listed(shown, overlap)
+        triples = _listed(shown, overlap=bool(derived))  # what shows several triples may be the same
         return triples, told, list(derived), self._sources(triples) if leaf.concept else []
 
     def _show(self, piece: Premises, reasoned: Reasoned) -> _Shown:
@@ -327,17 +326,17 @@ class Proof:
         found = list(islice(every, LIMIT))
         if len(found) == 1:
             return [first]
-        return [self._asserted(one, reading.reasoned, bool(leaf.concept or leaf.parts)) for one in found]
+        return [self._asserted(one, reading.reasoned) for one in found]
 
-    def _asserted(self, witness: Pieces, reasoned: Reasoned, several: bool) -> Rows:
-        """Return a witness as asserted triples; pieces of `several` facts may overlap."""
+    def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
+        """Return a witness as asserted triples."""
         shown: dict[int, Iterable[Row]] = {}
         for piece in witness:
             if type(piece) is Known:
                 shown[id(piece)] = piece.rows
             elif piece:
                 shown |= (self._shown.get(piece) or self._show(piece, reasoned))[0]
-        return _listed(shown, several)
+        return _listed(shown, overlap=True)
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""

@@ -121,15 +121,12 @@ class Paths:
         return Evidence(list(dict.fromkeys(triples)) if several else triples, told, list(derived))
 
     def asserted(self, support: Support) -> list[Triple]:
-        """Return the asserted triples of a witness: of what is derived, those of its first derivation.
-
-        A triple that belongs to two walks is told with each.
-        """
+        """Return the asserted triples of a witness, each once: of what is derived, those of its first derivation."""
         pieces: dict[object, Piece] = {}
         for piece in support:
             by_rule = self._derived(piece)
             pieces |= {id(part): part for part in by_rule[1]} if by_rule else {piece: piece}
-        return list(chain.from_iterable(pieces.values()))
+        return list(dict.fromkeys(chain.from_iterable(pieces.values())))
 
     def _derived(self, piece: Piece) -> tuple[str, Support] | None:
         """Return the rule and the premises by which a piece follows, if it does."""
