@@ -108,6 +108,22 @@ async def stale(port: int) -> float:
             await asyncio.sleep(0.01)
 
 
+async def behind(port: int, seconds: float, rate: float) -> float:
+    """Return the most seconds that queries were behind what was acknowledged, while claims came at a steady rate."""
+    sending = asyncio.create_task(steady(port, seconds, rate))
+    waiting: list[tuple[float, int]] = []  # when how many entries there were
+    worst = 0.0
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        while not sending.done() or waiting:
+            state = (await client.get("/ready")).json()
+            now = time.perf_counter()
+            waiting.append((now, state["entries"]))
+            while waiting and waiting[0][1] <= state["indexed"]:
+                worst = max(worst, now - waiting.pop(0)[0])
+            await asyncio.sleep(0.02)
+    return worst
+
+
 @contextmanager
 def running(*command: str, port: int) -> Iterator[None]:
     """Run a service until it is measured."""
@@ -154,6 +170,12 @@ def main() -> None:
             asyncio.run(stale(service.port))  # the index has started
             times = [asyncio.run(stale(service.port)) for _ in range(5)]
             print(f"{'staleness of queries, one claim at a time, worst of 5':58}{max(times) * 1000:9.0f} ms")
+            for rate in (10.0, 25.0, STEADY):
+                late = asyncio.run(behind(service.port, seconds, rate))
+                print(
+                    f"{f'staleness of queries, {rate:.0f} requests a second, worst':58}{late * 1000:9.0f} ms",
+                    flush=True,
+                )
             measure("service, stored and explained", service.port, seconds)
             service.kill()  # it would go on to index all of that
         port = free_port()
