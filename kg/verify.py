@@ -1,14 +1,14 @@
 """Verify: replay a determination by code that shares nothing with the code that produced it, and compare.
 
 Only the parsers and the terms are shared: how Turtle is read, and how a claim document becomes facts. The knowledge
-is read and hashed again (`kg.replay_book`), what follows from the facts is derived again (`kg.replay_rules`), the
-criteria are read from the shapes graph and their statuses and witnesses found again (`kg.replay`), every line is
-decided again under every posture (`kg.replay_judge`), what would change it is found again by trying
-(`kg.replay_changes`), and all of it is put into words again (`kg.replay_words`) and told again (`kg.replay_told`).
+is read and hashed again (`kg.replay.book`), what follows from the facts is derived again (`kg.replay.rules`), the
+criteria are read from the shapes graph and their statuses and witnesses found again (`kg.replay.reading`), every line
+is decided again under every posture (`kg.replay.judge`), what would change it is found again by trying
+(`kg.replay.changes`), and all of it is put into words again (`kg.replay.words`) and told again (`kg.replay.told`).
 
 Equal input gives equal output, so a determination holds if it is what the replay tells, to the word and in the same
 order; every edit of it is an edit of that. Beyond this each witness is tried by itself: it must suffice, and without
-any one of its triples it must not. What is bounded is said in `kg.replay_changes`.
+any one of its triples it must not. What is bounded is said in `kg.replay.changes`.
 """
 
 import json
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kg.errors import ClaimError, Fault
-from kg.replay_book import Book, book_of, files_of, find_root, hash_of
-from kg.replay_form import misfits
-from kg.replay_told import Teller
+from kg.replay.book import Book, book_of, files_of, find_root, hash_of
+from kg.replay.form import misfits
+from kg.replay.told import Teller
 from kg.terms import local_name
 
 if TYPE_CHECKING:

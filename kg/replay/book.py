@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kg.graph import Graph, read
-from kg.replay import Kept
-from kg.replay_background import Background
-from kg.replay_criteria import Criterion, read_criterion
+from kg.replay.background import Background
+from kg.replay.criteria import Criterion, read_criterion
+from kg.replay.reading import Kept
 from kg.terms import CONDITION, COV, RDFS, SKOS, TYPE, XSD, Literal, Term, local_name
 
 COVERED, CONDITIONED, NOT_EXCLUDED, PERFORMED, DOCUMENTED = (
@@ -187,7 +187,7 @@ def _first(graph: Graph, path: Term) -> Iterator[Term]:
 
 def find_root() -> Path:
     """Return the folder of ontology and shapes: that of the installed package, else of the checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parent.parent
     return here / "knowledge" if (here / "knowledge").is_dir() else here.parent
 
 

@@ -9,13 +9,13 @@ from functools import cached_property
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
-from kg.replay_book import COVERED, NOT_EXCLUDED, STANCES, Book, Clause
-from kg.replay_criteria import Criterion
-from kg.replay_judge import Hit, Judge
-from kg.replay_lines import DENY, POSTURES, UNLESS, Case, Verdict, grounds
-from kg.replay_paths import Paths, Place
-from kg.replay_record import Atom
-from kg.replay_words import NOTICE, Words
+from kg.replay.book import COVERED, NOT_EXCLUDED, STANCES, Book, Clause
+from kg.replay.criteria import Criterion
+from kg.replay.judge import Hit, Judge
+from kg.replay.lines import DENY, POSTURES, UNLESS, Case, Verdict, grounds
+from kg.replay.paths import Paths, Place
+from kg.replay.record import Atom
+from kg.replay.words import NOTICE, Words
 from kg.terms import COV
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from kg.graph import Graph
-from kg.replay_supports import ALREADY, Piece, Support, Supports, at_once, minimal, said, together
+from kg.replay.supports import ALREADY, Piece, Support, Supports, at_once, minimal, said, together
 from kg.terms import ANATOMY, COV, ICD10CM, RDFS, Literal, Term, local_name
 
 SPINE, CORD = ANATOMY + "VertebralColumn", ANATOMY + "SpinalCord"

@@ -11,9 +11,9 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain, product
 
 from kg.graph import FIRST, NIL, Graph
-from kg.replay_criteria import OPEN, Bits, Criterion, joined, members, needs_all, sides
-from kg.replay_rules import Derivations
-from kg.replay_supports import Piece, Support, Supports, minimal, triples_of
+from kg.replay.criteria import OPEN, Bits, Criterion, joined, members, needs_all, sides
+from kg.replay.rules import Derivations
+from kg.replay.supports import Piece, Support, Supports, minimal, triples_of
 from kg.terms import ANATOMY, COV, RDFS, SH, TYPE, Literal, Term, Triple
 
 LIMITS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {

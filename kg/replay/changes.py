@@ -1,6 +1,6 @@
 """Replay of the changes: what could be documented of a line, and to which decision it would lead.
 
-For `kg.verify` alone. All least sets of facts are found, by trying (`kg.replay_sets`), so that none is told that
+For `kg.verify` alone. All least sets of facts are found, by trying (`kg.replay.sets`), so that none is told that
 promises too much and none is left out. Bounded are: the sets that are told (`LISTED`); the trying (`TRIED` looks:
 enough for ten open leaves; of more, the sets are those that a walk of the criteria finds); and the completions of the
 open facts of a line for review (`MANY_FACTS`; of more, it is not decided regardless of them).
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain, product
 
-from kg.replay_book import BASE, CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Book
-from kg.replay_criteria import OPEN, Criterion, sides
-from kg.replay_lines import APPROVE, DENY, NOT_BILLABLE, PEND, REVIEW, Case, Verdict, doubts
-from kg.replay_record import Atom, Facts, Record
-from kg.replay_sets import Sets, least, least_sets, of_each
+from kg.replay.book import BASE, CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Book
+from kg.replay.criteria import OPEN, Criterion, sides
+from kg.replay.lines import APPROVE, DENY, NOT_BILLABLE, PEND, REVIEW, Case, Verdict, doubts
+from kg.replay.record import Atom, Facts, Record
+from kg.replay.sets import Sets, least, least_sets, of_each
 from kg.terms import local_name
 
 MANY_FACTS = 8  # open facts of a line for review of which every completion is tried

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from kg.replay_background import PART_OF, SUBCLASS_OF
-from kg.replay_book import Book
-from kg.replay_criteria import OPEN, Bits, Criterion
-from kg.replay_rules import OPERATED_REGION
+from kg.replay.background import PART_OF, SUBCLASS_OF
+from kg.replay.book import Book
+from kg.replay.criteria import OPEN, Bits, Criterion
+from kg.replay.rules import OPERATED_REGION
 from kg.terms import local_name
 
 Facts = frozenset[int]  # by their places in the record

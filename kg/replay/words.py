@@ -8,11 +8,11 @@ from functools import cached_property
 from itertools import chain
 
 from kg.graph import Graph
-from kg.replay_background import CAUDAL, CORD
-from kg.replay_book import Book, Clause
-from kg.replay_criteria import Criterion
-from kg.replay_lines import DENY, NOT_BILLABLE, UNLESS, Case, Verdict
-from kg.replay_supports import Piece
+from kg.replay.background import CAUDAL, CORD
+from kg.replay.book import Book, Clause
+from kg.replay.criteria import Criterion
+from kg.replay.lines import DENY, NOT_BILLABLE, UNLESS, Case, Verdict
+from kg.replay.supports import Piece
 from kg.terms import ANATOMY, COV, RDFS, SKOS, TYPE, Blank, Literal, Term, Triple, local_name
 
 NOTICE = "A recommendation: a person decides, and only a person may deny care."

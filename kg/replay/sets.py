@@ -9,7 +9,7 @@ principles", 1987). The other walks the criteria, and so says in which order the
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from kg.replay_criteria import Criterion, sides
+from kg.replay.criteria import Criterion, sides
 
 LISTED = 256  # more sets than anyone reads: further ones are not told
 TRIED = 1 << 10  # looks for a least set: enough for ten open leaves that count one way each

@@ -1,6 +1,6 @@
 """Replay of the decisions: what the clauses of an edition come to for a line, by the decision rules.
 
-For `kg.verify` alone, as `kg.replay` is, from which it takes the statuses of criteria.
+For `kg.verify` alone, as `kg.replay.reading` is, from which it takes the statuses of criteria.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +9,7 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
-from kg.replay import Reading
-from kg.replay_book import (
+from kg.replay.book import (
     BASE,
     CONDITIONED,
     COVERED,
@@ -22,8 +21,9 @@ from kg.replay_book import (
     Book,
     Clause,
 )
-from kg.replay_criteria import Bits, Criterion, joined, read_criterion
-from kg.replay_sets import Sets, walked
+from kg.replay.criteria import Bits, Criterion, joined, read_criterion
+from kg.replay.reading import Reading
+from kg.replay.sets import Sets, walked
 from kg.terms import COV
 
 APPROVE, DENY, PEND, NOT_BILLABLE, REVIEW = "approve", "deny", "pend", "not-billable", "review"

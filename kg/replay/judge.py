@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from kg.graph import Graph
-from kg.replay import Reading
-from kg.replay_book import BASE, CONTINUOUS, COVERED, DOCUMENTED, EXCLUSIONS, STANCES, Book, Clause, Edit
-from kg.replay_changes import Changes, regardless
-from kg.replay_criteria import read_criterion
-from kg.replay_lines import (
+from kg.replay.book import BASE, CONTINUOUS, COVERED, DOCUMENTED, EXCLUSIONS, STANCES, Book, Clause, Edit
+from kg.replay.changes import Changes, regardless
+from kg.replay.criteria import read_criterion
+from kg.replay.lines import (
     APPROVE,
     DENY,
     NOT_BILLABLE,
@@ -25,8 +24,9 @@ from kg.replay_lines import (
     doubts,
     payable,
 )
-from kg.replay_record import Record, record_of
-from kg.replay_rules import Stated, derive
+from kg.replay.reading import Reading
+from kg.replay.record import Record, record_of
+from kg.replay.rules import Stated, derive
 from kg.terms import COV
 
 if TYPE_CHECKING:

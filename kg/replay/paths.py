@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from kg.replay import LISTED, Reading
-from kg.replay_criteria import OPEN, Bits, Criterion, status
-from kg.replay_rules import Derivations
-from kg.replay_supports import Piece, Support
-from kg.replay_words import Words
+from kg.replay.criteria import OPEN, Bits, Criterion, status
+from kg.replay.reading import LISTED, Reading
+from kg.replay.rules import Derivations
+from kg.replay.supports import Piece, Support
+from kg.replay.words import Words
 from kg.terms import COV, Literal, Term, Triple, written
 
 Json = dict[str, Any]

@@ -6,7 +6,7 @@ For `kg.verify` alone: whatever is not of this form is refused before anything o
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kg.replay_lines import APPROVE, DENY, NOT_BILLABLE, PEND, POSTURES, REVIEW
+from kg.replay.lines import APPROVE, DENY, NOT_BILLABLE, PEND, POSTURES, REVIEW
 
 Form = Any  # a type, a set of values, a list of one form, or a form for each key; those ending in `?` may be missing
 TRIPLE: Form = (str, str, str)

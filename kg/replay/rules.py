@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise, product
 
 from kg.graph import Graph
-from kg.replay_background import CORD, PART_OF, SPINE, SUBCLASS_OF, Background
-from kg.replay_supports import ALREADY, Piece, Support, Supports, at_once, minimal, one_walk, said, together
+from kg.replay.background import CORD, PART_OF, SPINE, SUBCLASS_OF, Background
+from kg.replay.supports import ALREADY, Piece, Support, Supports, at_once, minimal, one_walk, said, together
 from kg.terms import ANATOMY, COV, TYPE, XSD, Literal, Term, Triple, local_name
 
 Derivations = dict[Triple, dict[str, Supports]]  # each derived triple, by each rule that gives it
