@@ -51,7 +51,7 @@ class Reading:
     def with_facts(self, conclusions: Iterable[Conclusion]) -> "Reading":
         """Return the reading with more facts about lines; what is read of the claim stays as it is."""
         reading = Reading(self.plan, with_facts(self.reasoned, conclusions))
-        reading._claims, reading._back = self._claims, self._back
+        reading._claims, reading._back, reading._traces = self._claims, self._back, self._traces
         return reading
 
     def bits(self, focus: Term) -> Bits:
