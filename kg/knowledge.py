@@ -38,7 +38,7 @@ from kg.terms import (
 _T = TypeVar("_T")
 SUBCLASS_OF = RDFS + "subClassOf"
 LABEL = RDFS + "label"
-YOUNG = 20_000  # objects that may be new before garbage is looked for
+YOUNG, OLDER = 20_000, 20  # new objects, and looks at these, before garbage is looked for among older ones, too
 CAUDAL = ANATOMY + "directlyCaudalTo"
 ENCLOSES = ANATOMY + "encloses"
 EXITS_AT = ANATOMY + "exitsAt"
@@ -467,7 +467,7 @@ def load_knowledge(root: Path | None = None) -> Knowledge:
     finally:
         gc.enable()
         gc.freeze()  # knowledge stays as long as the process: looking through it again and again finds no garbage
-        gc.set_threshold(max(gc.get_threshold()[0], YOUNG))  # nor is there any in an answer, a tree of 1,500 objects
+        gc.set_threshold(YOUNG, OLDER, OLDER)  # nor is there any in an answer, a tree of 1,000 objects
 
 
 def _read_knowledge(root: Path) -> Knowledge:
