@@ -1,0 +1,114 @@
+"""What no policy that is encoded asks today, asked by invented ones: the core decides it all the same."""
+
+from typing import Any
+
+import pytest
+
+import kg
+from kg.decide import CONFLICTING, MAX_READINGS, POSTURES
+from kg.knowledge import build
+from kg.shapes import Run
+from tests.conftest import example, parsed
+from tests.test_knowledge import POLICY, SEEN, TRIAL, WORDS, extended
+
+IN_EDITION = f"cov:inEdition :edition ; {SEEN}"
+ILL = f":ill a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:Myelopathy .\n:well {WORDS} ; sh:not :ill .\n"
+COVERED = f":it a cov:Criterion , cov:CoverageClause ; {WORDS} ; cov:concerns line:ssep ; {IN_EDITION}"
+FACTS = [
+    *("Myelopathy", "SpinalTumor", "TraumaticInjury", "SpinalDeformity", "SpinalInstability", "Radiculopathy"),
+    *("SpinalStenosis", "TetheredCord", "CordCompression"),
+]
+
+
+def invented(knowledge: kg.Knowledge, turtle: str) -> kg.Knowledge:
+    """Return the knowledge with one more policy, `trial`."""
+    return build(extended(knowledge, POLICY + turtle), "", knowledge.root)
+
+
+def first_line(knowledge: kg.Knowledge, posture: str, **changes: Any) -> dict[str, Any]:
+    """Return what is told of the first line of a claim under the invented policy."""
+    claim = parsed({**example("c01"), "facts": [], **changes})
+    told: dict[str, Any] = kg.determine(claim, knowledge, "trial", posture).to_dict()["lines"][0]
+    return told
+
+
+def exclusion(name: str, *criteria: str) -> str:
+    return (
+        f":{name} a cov:Criterion , cov:ExclusionClause ; {WORDS} ; sh:and ( {' '.join(criteria)} ) ; {IN_EDITION} .\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("turtle", "decision"),
+    [
+        (f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) .", "approve"),
+        (f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {exclusion('one', ':ill')} {exclusion('other', ':well')}", "deny"),
+    ],
+    ids=["covered", "excluded"],
+)
+def test_what_follows_from_a_fact_and_from_its_absence_is_decided(
+    turtle: str, decision: str, knowledge: kg.Knowledge
+) -> None:
+    """A line that the fact decides as its absence does is decided while the fact is open, and nothing is asked."""
+    line = first_line(invented(knowledge, turtle), "payer")
+    assert (line["decision"], line["path"]["status"]) == (decision, "undocumented")
+    assert line["decidedRegardless"] and line["missing"] == line["changes"] == line["flips"] == []
+
+
+def test_a_fact_that_only_one_side_asks_for_is_asked(knowledge: kg.Knowledge) -> None:
+    """With one of the two exclusions alone the line pends on the fact, which may turn it either way."""
+    turtle = f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {exclusion('one', ':ill')}"
+    line = first_line(invented(knowledge, turtle), "payer")
+    assert line["decision"] == "pend" and not line["decidedRegardless"]
+    assert [one["fact"] for one in line["missing"]] == ["Myelopathy"]
+    assert {(one["to"], one["facts"][0]["status"]) for one in line["changes"]} == {
+        ("approve", "absent"),
+        ("deny", "present"),
+    }
+
+
+@pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
+def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledge) -> None:
+    """Facts that are present and absent at once name themselves, be they too many for every reading to be tried."""
+    names = FACTS[:count]
+    leaves = "".join(f":fact-{i} a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:{n} .\n" for i, n in enumerate(names))
+    turtle = f"{leaves} {COVERED} ; sh:and ( {' '.join(f':fact-{i}' for i in range(count))} ) ."
+    facts = [{"fact": name, "status": status} for name in names for status in ("present", "absent")]
+    for posture in POSTURES:
+        line = first_line(invented(knowledge, turtle), posture, facts=facts)
+        assert (line["decision"], line["note"]) == ("review", CONFLICTING)
+        assert line["because"] == [f"{TRIAL}fact-{i}" for i in range(count)]
+
+
+INNER = (
+    f":settled a cov:KnownLeaf ; {WORDS} ; sh:path cov:isSettled ; sh:minCount 1 .\n"
+    f":both {WORDS} ; sh:and ( line:exposure-of-cord :settled ) .\n"
+    f":either {WORDS} ; sh:or ( line:exposure-of-cord :both ) .\n"
+)
+
+
+@pytest.mark.parametrize("levels", [["C4-C5"], ["C4-C5", "C5-C6"], ["L4-L5"], ["T12-L1", "L1-L2", "L2-L3"]])
+@pytest.mark.parametrize("inner", ["both", "either"])
+@pytest.mark.parametrize("kind", ["SomeLeaf", "EveryLeaf"])
+def test_a_leaf_may_ask_a_join_of_other_nodes(
+    kind: str, inner: str, levels: list[str], knowledge: kg.Knowledge
+) -> None:
+    """What a join comes to at the operated levels is what its derived shapes say, and is told with all witnesses."""
+    leaf = f":it-asks a cov:{kind} ; {WORDS} ; sh:path cov:exposure ; sh:node :{inner} .\n"
+    trial = invented(knowledge, f"{INNER} {leaf} {COVERED} ; sh:and ( :it-asks ) .")
+    operation = {"procedures": [{"code": example("c01")["operation"]["procedures"][0]["code"], "levels": levels}]}
+    claim = parsed({**example("c01"), "facts": [], "operation": operation})
+    determination = kg.determine(claim, trial, "trial", "payer")
+    node = determination.to_dict()["lines"][0]["path"]["parts"][0]["parts"][0]["parts"][-1]
+    criterion = trial.criteria[f"{TRIAL}it-asks"]
+    assert criterion.met is not None and criterion.refuted is not None
+    run = Run(determination.reasoned.graph)
+    met, refuted = (bool(side.holds(run, claim.lines[0][1])) for side in (criterion.met, criterion.refuted))
+    status = {(True, False): "met", (False, True): "not-met", (False, False): "undocumented"}[met, refuted]
+    assert (node["criterion"], node["status"]) == (criterion.iri, status)
+    assert len(node["parts"]) == len(levels)
+    assert all(part["label"].startswith(level) for part, level in zip(node["parts"], levels, strict=True))
+    assert bool(node["witnesses"]) == (status != "undocumented")
+    if status == "not-met":
+        assert node["witnesses"] in node["alternatives"]
+        assert all(sorted(one) == sorted(map(list, {tuple(t) for t in one})) for one in node["alternatives"])
