@@ -31,11 +31,6 @@ class Atom(NamedTuple):
     leaf: str
     is_field: bool
 
-    @property
-    def is_positive(self) -> bool:
-        """Say whether the record would show something, rather than its absence."""
-        return self.status in (PRESENT, MET)
-
 
 class Change(NamedTuple):
     """Facts that would change a decision if they were documented."""

@@ -25,11 +25,6 @@ Sum = tuple[int, int, int, int, int]  # the leaves that are hit, that know a val
 NOTHING: Sum = (0, 0, 0, 0, 0)
 
 
-def merge_all(pieces: Pieces) -> Witness:
-    """Join the pieces of a witness, in order, each triple once."""
-    return tuple(dict.fromkeys(chain.from_iterable(pieces)))
-
-
 Found = tuple[Place, Term, Shown]  # a finding, where it was read, and what it shows
 
 

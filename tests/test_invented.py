@@ -67,6 +67,20 @@ def test_a_fact_that_only_one_side_asks_for_is_asked(knowledge: kg.Knowledge) ->
     }
 
 
+def test_a_fact_on_both_sides_may_leave_the_line_open(knowledge: kg.Knowledge) -> None:
+    """A fact that covers the line, and with another excludes it, is asked with that other."""
+    hurt = f":hurt a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:TraumaticInjury .\n"
+    turtle = f"{ILL} {hurt} {COVERED} ; sh:and ( :ill ) . {exclusion('one', ':ill', ':hurt')}"
+    line = first_line(invented(knowledge, turtle), "payer")
+    assert line["decision"] == "pend" and not line["decidedRegardless"]
+    changes = {(one["to"], tuple((f["fact"], f["status"]) for f in one["facts"])) for one in line["changes"]}
+    assert changes == {
+        ("approve", (("Myelopathy", "present"), ("TraumaticInjury", "absent"))),
+        ("deny", (("Myelopathy", "absent"),)),
+        ("deny", (("Myelopathy", "present"), ("TraumaticInjury", "present"))),
+    }
+
+
 @pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
 def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledge) -> None:
     """Facts that are present and absent at once name themselves, be they too many for every reading to be tried."""
