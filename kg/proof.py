@@ -12,7 +12,7 @@ from typing import Any
 from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
-from kg.plan import ANY, CONCEPT, OF_CLAIM
+from kg.plan import ANY, CONCEPT, OF_CLAIM, remember
 from kg.reason import Reasoned
 from kg.rules.derived import Premises
 from kg.terms import COV, Known, Literal, Term, Triple, written
@@ -153,8 +153,7 @@ class Proof:
                 asked = self.words.asked(criterion.concept) if criterion.concept else FIELDS.get(outcome.field)
                 if not outcome.refuted and asked:
                     head["question"] = asked
-        self._heads[outcome] = head
-        return head
+        return remember(self._heads, outcome, head)
 
     def _again(self, told: Json, focus: str) -> Json:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""

@@ -1,11 +1,12 @@
 """What the rules ask of the knowledge, found once for each code, each place and each level where a cord may end."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from kg.knowledge import Knowledge
+from kg.lazy import Table
 from kg.rules.derived import Pieces, Premises
 from kg.terms import ANATOMY, COV, XSD, Known, Literal, Term, Triple, local_name
 
@@ -19,20 +20,7 @@ CAUDA_EQUINA = ANATOMY + "CaudaEquina"
 TRUE = Literal("true", XSD + "boolean")
 Reached = Mapping[Term, Premises]
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-class Table(dict[_K, _V]):
-    """What is found once for each key, and looked up from then on; the keys are terms of the knowledge."""
-
-    def __init__(self, find: Callable[[_K], _V]) -> None:
-        super().__init__()
-        self._find = find
-
-    def __missing__(self, key: _K) -> _V:
-        found = self[key] = self._find(key)
-        return found
+MANY = 1 << 12  # codes and concepts that are remembered, each; then they are found anew
 
 
 class Period(NamedTuple):
@@ -101,7 +89,7 @@ class Place:
         self.is_level = iri in knowledge.level_iris
         self.wholes = knowledge.wholes(iri)
         self.region, self.steps = knowledge.main_region(iri)
-        self.positions: Table[str | None, Position] = Table(lambda conus: Position(iri, conus, knowledge, codes))
+        self.positions: Table[str | None, Position] = Table(lambda conus: Position(iri, conus, knowledge, codes), MANY)
 
 
 class Position:
@@ -119,7 +107,7 @@ class Position:
             self.values, self.rule, self.shown = (value,), name, pieces
         self.encloses = {x: self._at_once(pieces) for x, pieces in _enclosed(place, self, knowledge).items()}
         self.monitored: Table[str, tuple[Term, ...]] = Table(
-            lambda code: tuple(structure for structure in self.encloses if structure in codes[code].courses)
+            lambda code: tuple(structure for structure in self.encloses if structure in codes[code].courses), MANY
         )
 
     def _at_once(self, pieces: Pieces) -> Pieces:
@@ -181,15 +169,15 @@ class Tables:
     """What the rules look up: what is said of codes and of places, and which facts together state another."""
 
     def __init__(self, knowledge: Knowledge) -> None:
-        self.codes: Table[str, Code] = Table(lambda code: Code(code, knowledge))
-        self.places: Table[str, Place] = Table(lambda place: Place(place, knowledge, self.codes))
+        self.codes: Table[str, Code] = Table(lambda code: Code(code, knowledge), MANY)
+        self.places: Table[str, Place] = Table(lambda place: Place(place, knowledge, self.codes), MANY)
         self.combinations = knowledge.combinations
         parts = {part for _, combined, _ in self.combinations for part in combined}
         self.kinds: Table[str, Reached] = Table(  # those of which combinations are made that a concept is at or below
-            lambda concept: {part: steps for part, steps in knowledge.ancestors(concept).items() if part in parts}
+            lambda concept: {part: steps for part, steps in knowledge.ancestors(concept).items() if part in parts}, MANY
         )
         self.absences: Table[str, tuple[Triple, ...]] = Table(
-            lambda role: tuple((role, ABSENCE, x) for x in knowledge.graph.objects(role, ABSENCE))
+            lambda role: tuple((role, ABSENCE, x) for x in knowledge.graph.objects(role, ABSENCE)), MANY
         )
 
 
