@@ -11,7 +11,7 @@ from functools import cached_property
 from kg.graph import Graph, Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
-from kg.rules.derived import Conclusion, Derived, Pieces, given, joined, rule
+from kg.rules.derived import Conclusion, Derived, Pieces, joined, rule
 from kg.rules.facts import By, Concluded, Facts
 from kg.rules.lines import lines
 from kg.rules.operation import operation
@@ -46,11 +46,6 @@ class Reasoned:
             for by, triple in told
             if (pieces := self._pieces(by, triple)) is not None
         )
-
-    def conclusion(self, triple: Triple) -> Conclusion | None:
-        """Return the conclusion that a triple is, if it follows from others."""
-        found = self.why(triple)
-        return Conclusion(str(triple[0]), triple[1], (triple[2],), found[0], given(found[1])) if found else None
 
     def why(self, triple: Triple) -> tuple[str, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""

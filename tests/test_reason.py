@@ -22,6 +22,7 @@ from kg.graph import Graph
 from kg.knowledge import Knowledge
 from kg.plan import Plan
 from kg.reason import Derived, Reasoned, reason
+from kg.rules.derived import joined
 from kg.terms import ANATOMY, COV, CPT, RDFS, SH, SKOS, TYPE, Literal, Triple, local_name
 
 CAUDAL = ANATOMY + "directlyCaudalTo"
@@ -710,11 +711,9 @@ def test_a_triple_is_told_alike_each_time() -> None:
     for fields in CLAIMS:
         found = reason(parsed(**fields), knowledge())
         for fact in found.derived:
-            first, again = found.conclusion(fact.triple), found.conclusion(fact.triple)
-            assert first and again and (first.rule, first.values) == (fact.rule, fact.triple[2:])
-            assert first.derived(fact.triple[2]) == fact
-            pieces, same = first.why(fact.triple[2]), again.why(fact.triple[2])
-            assert list(map(id, pieces)) == list(map(id, same))
+            first, again = found.why(fact.triple), found.why(fact.triple)
+            assert first and again and Derived(fact.triple, first[0], joined(first[1])) == fact
+            assert list(map(id, first[1])) == list(map(id, again[1]))
 
 
 def test_what_is_stated_follows_from_nothing() -> None:
@@ -722,7 +721,7 @@ def test_what_is_stated_follows_from_nothing() -> None:
     for fields in CLAIMS:
         claim = parsed(**fields)
         found = reason(claim, knowledge())
-        assert [triple for triple in claim.facts if found.conclusion(triple)] == []
+        assert [triple for triple in claim.facts if found.why(triple)] == []
 
 
 def test_codes_outside_the_ontology_derive_nothing() -> None:

@@ -23,7 +23,6 @@ class Background:
     def __init__(self, graph: Graph, root: Path) -> None:
         self.graph = graph
         self._above: dict[tuple[str, Term], dict[Term, Supports]] = {}
-        self._regions: dict[str, tuple[str, Supports]] = {}
         release = (root / "ontology/codes/icd10cm-release.txt").read_text()
         self.release = f"\n{release}\n"
         lines = (root / "ontology/codes/icd10cm-history.txt").read_text().splitlines()
