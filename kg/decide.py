@@ -18,7 +18,7 @@ from kg.lazy import lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
 from kg.plan import BASE, remember
-from kg.reason import Conclusion, Reasoned, rule
+from kg.reason import Reasoned
 from kg.terms import COV
 
 APPROVE, DENY, PEND, NOT_BILLABLE, REVIEW = "approve", "deny", "pend", "not-billable", "review"
@@ -26,7 +26,7 @@ PAYER, ADVISORY, FINAL = "payer", "advisory", "final"
 POSTURES = (PAYER, ADVISORY, FINAL)
 MAX_READINGS = 8  # conflicting leaves whose readings are tried one by one; with more, a person must look
 DECISIONS = 1 << 6  # of a case that are remembered: a line added to others has one for each of their decisions
-SETTLED = {APPROVE: "approve", DENY: "deny", NOT_BILLABLE: "notBillable"}
+SETTLED = {APPROVE: COV + "approve", DENY: COV + "deny", NOT_BILLABLE: COV + "notBillable"}
 BASE_LINE = COV + "baseLine"
 UNVERIFIED = "unverified clauses would change the decision"
 CONFLICTING = "conflicting facts would change the decision"
@@ -169,7 +169,7 @@ def decide(
                 based = tuple([base.decisions[posture] for base in bases])
                 said = tuple([SETTLED.get(base.decision, "") for base in based])
                 if said not in read:
-                    read[said] = reading.with_facts(decided(bases, posture)) if any(said) else reading
+                    read[said] = reading.with_decisions(decided(bases, posture)) if any(said) else reading
                 readings[posture] = read[said]
                 case = book.case(read[said].bits(node), operated, stopped(number))
                 decisions[posture] = decision_of(case, posture, based)
@@ -177,12 +177,10 @@ def decide(
     return tuple([judged[node] for _, node, _ in claim.lines]), hits
 
 
-def decided(bases: Iterable[Judged], posture: str) -> Iterator[Conclusion]:
-    """Yield the decisions of base lines that are settled; one that pends says nothing yet."""
-    for base in bases:
-        settled = SETTLED.get(base.decisions[posture].decision)
-        if settled:
-            yield Conclusion(base.node, COV + "decision", (COV + settled,), rule("baseDecision"), lambda _: ())
+def decided(bases: Iterable[Judged], posture: str) -> dict[str, str]:
+    """Return the decisions of base lines that are settled; one that pends says nothing yet."""
+    found = ((base.node, SETTLED.get(base.decisions[posture].decision)) for base in bases)
+    return {node: settled for node, settled in found if settled}
 
 
 # One line under one posture

@@ -6,14 +6,14 @@ without any one of its triples it does not (it is minimal). "Data Provenance for
 Jakubowski, Van den Bussche, EDBT 2023).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, product
 
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
-from kg.path import Reached, Step, keep_shorter
+from kg.path import Reached, Step
 from kg.plan import ANY, CONCEPT, OF_CLAIM, REGION, STATUS, Asks, Located, Place, Plan, Shown, Values, Way, remember
-from kg.reason import Conclusion, Reasoned, with_facts
+from kg.reason import Reasoned, with_decisions
 from kg.shapes import Witness
 from kg.terms import COV, TYPE, Term, Triple
 
@@ -42,11 +42,13 @@ class Reading:
         self._traces: dict[tuple[Term, Place], Reached] = {}
         self._back: dict[str, dict[Term, list[Term]]] = {}
         self._within: dict[Plan, Reading] = {}
+        self._before: Reading | None = None  # how base lines are decided
 
-    def with_facts(self, conclusions: Iterable[Conclusion]) -> "Reading":
-        """Return the reading with more facts about lines; what is read of the claim stays as it is."""
-        reading = Reading(self.plan, with_facts(self.reasoned, conclusions))
-        reading._claims, reading._back, reading._traces = self._claims, self._back, self._traces
+    def with_decisions(self, decisions: Mapping[str, str]) -> "Reading":
+        """Return the reading with the decisions of base lines; what these do not bear on stays as it was read."""
+        reading = Reading(self.plan, with_decisions(self.reasoned, decisions))
+        reading._before = self
+        reading._back, reading._traces, reading._found = self._back, self._traces, self._found
         return reading
 
     def bits(self, focus: Term) -> Bits:
@@ -57,7 +59,15 @@ class Reading:
         return known
 
     def _of(self, focus: Term) -> Bits:
-        plan, own = self.plan, self._found.setdefault(focus, [])
+        plan = self.plan
+        if self._before is not None:
+            mask, places = plan.of_decisions
+            met, refuted, within = self._before.bits(focus)
+            hits, known, yes, no, deeper = self._read(places, focus, NOTHING)
+            yes, no = yes | hits, no | known & ~hits
+            settled = yes | no
+            return Bits(met & ~mask | yes, refuted & ~mask | no, within & ~mask | deeper & ~settled)
+        own = self._found.setdefault(focus, [])
         claims = self.index.get((focus, OF_CLAIM), ())
         if len(claims) == 1:
             claim = claims[0]
@@ -134,6 +144,8 @@ class Reading:
         """Return the reading of what a leaf asks of other nodes."""
         known = self._within.get(asks.plan)
         if known is None:
+            if self._before is not None and not asks.bit & self.plan.of_decisions[0]:
+                return self._before.within(asks)
             known = self._within[asks.plan] = Reading(asks.plan, self.reasoned)
         return known
 
@@ -312,10 +324,12 @@ class Reading:
             for node, trace in reached.items():
                 if isinstance(step, Step):
                     for end in self.index.get((node, step.predicate), ()):
-                        keep_shorter(further, end, (*trace, (node, step.predicate, end)))
+                        if end not in further:
+                            further[end] = (*trace, (node, step.predicate, end))
                 else:
                     for end in self._into(step.predicate).get(node, ()):
-                        keep_shorter(further, end, (*trace, (end, step.predicate, node)))
+                        if end not in further:
+                            further[end] = (*trace, (end, step.predicate, node))
             reached = further
         return reached
 

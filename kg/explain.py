@@ -15,7 +15,7 @@ from kg.load import Claim
 from kg.outcome import Outcome
 from kg.plan import MANY, remember
 from kg.proof import Proof
-from kg.reason import Reasoned, with_facts
+from kg.reason import Reasoned, with_decisions
 from kg.terms import COV
 from kg.words import CODE, FIELDS, Words
 
@@ -48,7 +48,7 @@ class Determination:
         On the union of these and the ontology, any SHACL engine finds the same status for every criterion.
         """
         added = {base for line in self.lines for base in self.reasoned.index.get((line.node, BASE_LINE), ())}
-        return with_facts(self.reasoned, decided((line for line in self.lines if line.node in added), posture))
+        return with_decisions(self.reasoned, decided((line for line in self.lines if line.node in added), posture))
 
     def to_dict(self) -> Json:
         """Return the determination as the public contract writes it in JSON, section 3.

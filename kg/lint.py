@@ -16,7 +16,7 @@ from kg.knowledge import COVERAGE, EXCLUSION, Clause, Document, Edition, Knowled
 from kg.load import parse_claim
 from kg.outcome import Bits, Outcome
 from kg.plan import plan_of
-from kg.reason import Conclusion, Reasoned, reason, rule, with_facts
+from kg.reason import Reasoned, reason, with_decisions
 from kg.sets import LIMIT, Sets, all_of, members, sets_for
 from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
 
@@ -183,7 +183,7 @@ def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
         reasoned = reason(claim, knowledge)
         bases = sorted({str(o) for _, p, o in (fact.triple for fact in reasoned.derived) if p == COV + "baseLine"})
         for base in ("approve", "deny"):  # whatever becomes of the base lines of a continuous one
-            facts = with_facts(reasoned, (_decided(line, base) for line in bases))
+            facts = with_decisions(reasoned, dict.fromkeys(bases, COV + base))
             reading = Reading(plan_of(knowledge), facts)
             for clause in (clause for edition in document.editions for clause in edition.clauses):
                 for _, line, _ in claim.lines:
@@ -195,10 +195,6 @@ def _uncased(document: Document, knowledge: Knowledge) -> Iterator[Finding]:
         if iri not in decided and knowledge.graph.value(iri, COV + "openBecause") is None:
             help = f"write a case in shapes/{document.id}/cases.yaml"
             yield Finding(document.id, criterion.clause or local_name(iri), "is decided by no case", help)
-
-
-def _decided(base: str, decision: str) -> Conclusion:
-    return Conclusion(base, COV + "decision", (COV + decision,), rule("baseDecision"), lambda _: ())
 
 
 def _misquoted(document: Document, knowledge: Knowledge) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from kg.shapes import Run, Shape
 from kg.terms import COV, TYPE, Known, Term, Triple, local_name
 
 OF_CLAIM = COV + "ofClaim"
+DECISION = COV + "decision"
 CONCEPT, STATUS, REGION = COV + "concept", COV + "status", COV + "region"
 PRESENT, ABSENT = COV + "Present", COV + "Absent"
 CONTINUOUS, BASE = "https://w3id.org/coverpath/line#continuous", "https://w3id.org/coverpath/line#base-approved"
@@ -114,6 +115,7 @@ class Plan:
             if len(where) == 1 and not where[0][0].way:
                 self.stated[leaf] = where[0][1]
         self.own = tuple((place, place.way) for place in places.values() if place not in of_claim)
+        self.of_decisions = self._reading_decisions(places.values())
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
         self.by_values: dict[tuple[Criterion, tuple[Values | None, ...]], Outcome] = {}
         if len(places) == 1 and () in places and not places[()].asks and not places[()].facts:
@@ -148,6 +150,18 @@ class Plan:
                     where = self.where.setdefault(leaf.iri, [])
                     if (place(way), last.predicate) not in where:
                         where.append((place(way), last.predicate))
+
+    def _reading_decisions(self, places: Iterable[Place]) -> tuple[int, tuple[tuple[Place, Way], ...]]:
+        """Return the leaves that ask how lines are decided, and where they are read."""
+        mask, found = 0, []
+        for place in places:
+            asks = [asks for asks in place.asks if asks.plan.of_decisions[0]]
+            if DECISION in place.asked or asks:
+                decided = {DECISION: place.asked[DECISION]} if DECISION in place.asked else {}
+                found.append((Place(place.way, decided, asks), place.way))
+                for one in (*decided.get(DECISION, ()), *asks):
+                    mask |= one.bit
+        return mask, tuple(found)
 
     def _sort(self, criterion: Criterion) -> bool:
         """Say whether all leaves of a criterion are read of the claim, but for findings of lines; and keep it."""

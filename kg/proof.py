@@ -14,7 +14,6 @@ from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, remember
 from kg.reason import Reasoned
-from kg.rules.derived import Premises
 from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
@@ -30,8 +29,8 @@ NO_GROUNDS: frozenset[str] = frozenset()
 
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
-# What triples come down to: asserted triples in pieces, sentences, and those that follow, by which rule.
-_Shown = tuple[dict[int, Iterable[Row]], list[str], list[tuple[Triple, str]]]
+# What a triple comes down to: asserted triples, sentences, and the rule by which it follows, if it does.
+_Shown = tuple[Sequence[Row], Sequence[str], str]
 
 
 @dataclass(eq=False, slots=True)
@@ -59,8 +58,7 @@ class Proof:
         self.claim = words.claim
         self._derived: dict[Triple, tuple[int, str]] = {}
         # what was told of this claim, so that it is told once
-        self._shown: dict[Premises, _Shown] = {}
-        self._kept: dict[int, tuple[Premises, Known]] = {}  # with the piece, so that its identity stays its own
+        self._shown: dict[Triple, _Shown] = {}
         self._of_claim: dict[Criterion, Evidence] = {}
         self._told: dict[Term, dict[Outcome, Json]] = {}
         self._silent: dict[Outcome, Json] = {}
@@ -88,14 +86,14 @@ class Proof:
             return node
         names = at.of_claims.get(outcome.criterion)
         if names is None:
-            node = at.told[outcome] = self._new(outcome, at)
-            return node
-        key = (outcome, at.grounds & names)
-        node = self._of_claims.get(key)
-        if node is None:
-            node = self._of_claims[key] = self._new(outcome, at)
+            node = self._new(outcome, at)
         else:
-            node = self._again(node, at.focus)
+            key = (outcome, at.grounds & names)
+            node = self._of_claims.get(key)
+            if node is None:
+                node = self._of_claims[key] = self._new(outcome, at)
+            else:
+                node = self._again(node, at.focus)
         at.told[outcome] = node
         return node
 
@@ -104,9 +102,9 @@ class Proof:
         if "words" in node:
             self._leaf(node, outcome, at)
             return node
-        told, tell = at.told, at.tell
+        tell = at.tell
         node["witnesses"] = []
-        node["parts"] = [told.get(part) or tell(part, at) for part in outcome.parts]
+        node["parts"] = [tell(part, at) for part in outcome.parts]
         return node
 
     def _unknown(self, outcome: Outcome) -> Json:
@@ -249,67 +247,50 @@ class Proof:
     def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         leaf = outcome.criterion
         told: list[str] = []
-        shown: dict[int, Iterable[Row]] = {}
-        derived: dict[int, None] = {}
+        rows: list[Row] = []
+        derived: list[int] = []
         for positive in (True, False):
             if not (outcome.met if positive else outcome.refuted):
                 continue
             words: list[str] = []
             for piece in reading.first(leaf, focus, positive):
                 if type(piece) is Known:
-                    shown[id(piece)] = piece.rows
+                    rows += piece.rows
                     words += self.words.known(piece) if piece.words is None else piece.words
-                elif piece:
-                    rows, said, follows = self._shown.get(piece) or self._show(piece, reading.reasoned)
-                    shown |= rows
+                    continue
+                for triple in piece:
+                    shown, said, rule = self._shown.get(triple) or self._show(triple, reading.reasoned)
+                    rows += shown
                     words += said
-                    for triple, rule in follows:
-                        place = self._derived.setdefault(triple, (len(self._derived), rule))[0]
-                        derived[place] = None
+                    if rule:
+                        derived.append(self._derived.setdefault(triple, (len(self._derived), rule))[0])
             if not positive and (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
             if words:
                 told.append("; ".join(dict.fromkeys(words)))
-        triples = _listed(shown, overlap=bool(derived))  # what shows several triples may be the same
-        return triples, told, list(derived), self._sources(triples) if leaf.concept else []
+        triples = _listed(rows)
+        return triples, told, list(dict.fromkeys(derived)), self._sources(triples) if leaf.concept else []
 
-    def _show(self, piece: Premises, reasoned: Reasoned) -> _Shown:
-        """Return what triples come down to: the premises that each follows from, or itself."""
-        shown: _Shown
-        if len(piece) == 1:
-            shown = self._show_one(piece, reasoned)
+    def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
+        """Return what a triple comes down to: the premises that it follows from, or itself."""
+        rule, premises = reasoned.why(triple) or ("", ())
+        if premises:
+            shown = self._premises(triple, rule, premises)
         else:
-            shown = {}, [], []
-            for triple in piece:
-                rows, words, follows = self._shown.get((triple,)) or self._show((triple,), reasoned)
-                shown[0].update(rows)
-                shown[1].extend(words)
-                shown[2].extend(follows)
-        self._shown[piece] = shown
+            shown = (_row(triple),), () if triple[1] in SILENT else (self.words.sentence(triple),), ""
+        self._shown[triple] = shown
         return shown
 
-    def _show_one(self, piece: Premises, reasoned: Reasoned) -> _Shown:
-        triple = piece[0]
-        rule, premises = reasoned.why(triple) or ("", ())
-        if not premises:
-            rows = (_row(triple),)
-            return {id(rows): rows}, [] if triple[1] in SILENT else [self.words.sentence(triple)], []
+    def _premises(self, triple: Triple, rule: str, premises: Pieces) -> _Shown:
+        rows: list[Row] = []
         words: list[str] = []
-        shown: dict[int, Iterable[Row]] = {}
-        for part in premises:
-            known = part if type(part) is Known else self._known(part)
-            shown[id(known)] = known.rows
+        for piece in premises:
+            known = piece if type(piece) is Known else Known(piece)
+            rows += known.rows
             words += self.words.known(known) if known.words is None else known.words
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
-        return shown, words, [(triple, rule)]
-
-    def _known(self, piece: Premises) -> Known:
-        """Return a piece that a rule gives as it stands, always as the same one."""
-        kept = self._kept.get(id(piece))
-        if kept is None:
-            kept = self._kept[id(piece)] = piece, Known(piece)
-        return kept[1]
+        return rows, words, rule
 
     def _sources(self, triples: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
@@ -329,18 +310,19 @@ class Proof:
 
     def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
         """Return a witness as asserted triples."""
-        shown: dict[int, Iterable[Row]] = {}
+        rows: list[Row] = []
         for piece in witness:
             if type(piece) is Known:
-                shown[id(piece)] = piece.rows
-            elif piece:
-                shown |= (self._shown.get(piece) or self._show(piece, reasoned))[0]
-        return _listed(shown, overlap=True)
+                rows += piece.rows
+                continue
+            for triple in piece:
+                rows += (self._shown.get(triple) or self._show(triple, reasoned))[0]
+        return _listed(rows)
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
         for triple, (_, rule) in self._derived.items():
-            yield {"triple": list(_row(triple)), "rule": rule, "from": _listed(self._shown[(triple,)][0], True)}
+            yield {"triple": list(_row(triple)), "rule": rule, "from": _listed(self._shown[triple][0])}
 
 
 def _row(triple: Triple) -> Row:
@@ -349,7 +331,6 @@ def _row(triple: Triple) -> Row:
     return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
 
 
-def _listed(shown: dict[int, Iterable[Row]], overlap: bool) -> Rows:
+def _listed(rows: Iterable[Row]) -> Rows:
     """Return the triples of some pieces, each once even if pieces overlap."""
-    rows = chain.from_iterable(shown.values())
-    return list(map(list, dict.fromkeys(rows) if overlap else rows))
+    return [*map(list, dict.fromkeys(rows))]

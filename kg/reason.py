@@ -4,22 +4,22 @@ Here is what SHACL Core cannot say: order along the spine, what meets at a level
 The rules are named and described in `ontology/coverage.ttl`; the medicine that they apply is in the ontology.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from kg.graph import Graph, Index
 from kg.knowledge import Knowledge
+from kg.lazy import lazy
 from kg.load import Claim
-from kg.rules.derived import Conclusion, Derived, Pieces, joined, rule
+from kg.rules.derived import Derived, Pieces, joined, rule
 from kg.rules.facts import By, Concluded, Facts
 from kg.rules.lines import lines
 from kg.rules.operation import operation
 from kg.rules.patient import patient
-from kg.terms import Triple
+from kg.terms import COV, Triple
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Reasoned:
     """The facts of a claim, what follows from them, and by which rules; `index` holds both.
 
@@ -32,20 +32,17 @@ class Reasoned:
     knowledge: Knowledge
     facts: Facts | None = None
 
-    @cached_property
+    @lazy
     def graph(self) -> Graph:
         """Return all that is known of the claim, over the knowledge."""
         return Graph.of(self.index, below=self.knowledge.graph)
 
-    @cached_property
+    @lazy
     def derived(self) -> tuple[Derived, ...]:
         """Return each triple that follows, with its rule and premises."""
         told = ((by, (s, p, o)) for (s, p), rules in self.concluded.items() for by in rules for o in self.index[s, p])
-        return tuple(
-            Derived(triple, by.rule, joined(pieces))
-            for by, triple in told
-            if (pieces := self._pieces(by, triple)) is not None
-        )
+        found = ((triple, by.rule, self._pieces(by, triple)) for by, triple in told)
+        return tuple(Derived(triple, rule, joined(pieces)) for triple, rule, pieces in found if pieces is not None)
 
     def why(self, triple: Triple) -> tuple[str, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""
@@ -55,10 +52,8 @@ class Reasoned:
                 return by.rule, pieces
         return None
 
-    def _pieces(self, by: By | Conclusion, triple: Triple) -> Pieces | None:
+    def _pieces(self, by: By, triple: Triple) -> Pieces | None:
         """Return the premises of a triple, if it follows by a rule."""
-        if isinstance(by, Conclusion):
-            return by.why(triple[2]) if triple[2] in by.values else None
         return by.pieces(self.facts, triple) if self.facts is not None else None
 
 
@@ -71,18 +66,15 @@ def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
     return Reasoned(facts.index, facts.concluded, frozenset(map(str, facts.regions)), knowledge, facts)
 
 
-def with_facts(reasoned: Reasoned, conclusions: Iterable[Conclusion]) -> Reasoned:
-    """Return the same facts and some more."""
+def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned:
+    """Return the same facts, and how base lines are decided."""
     index, concluded = reasoned.index.copy(), reasoned.concluded.copy()
-    for conclusion in conclusions:
-        key, values = (conclusion.subject, conclusion.predicate), conclusion.values
-        known = index.get(key)
-        if known is None:
-            index[key], concluded[key] = values, (conclusion,)
-        else:
-            index[key] = (*known, *[value for value in values if value not in known])
-            concluded[key] = (*concluded.get(key, ()), conclusion)
+    for line, decision in decisions.items():
+        index[line, DECISION], concluded[line, DECISION] = (decision,), _DECIDED
     return Reasoned(index, concluded, reasoned.operated_regions, reasoned.knowledge, reasoned.facts)
 
 
-__all__ = ["Conclusion", "Derived", "Pieces", "Reasoned", "reason", "rule", "with_facts"]
+DECISION = COV + "decision"
+_DECIDED = (By(rule("baseDecision"), lambda facts, triple: ()),)
+
+__all__ = ["Derived", "Pieces", "Reasoned", "reason", "rule", "with_decisions"]

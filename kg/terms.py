@@ -66,7 +66,9 @@ class Known(tuple[Triple, ...]):
     @lazy
     def rows(self) -> tuple[tuple[str, str, str], ...]:
         """Return the triples as JSON carries them."""
-        return tuple([(s if type(s) is str else written(s), p, written(o)) for s, p, o in self])
+        return tuple(
+            [(s if type(s) is str else written(s), p, o if type(o) is str else written(o)) for s, p, o in self]
+        )
 
 
 def local_name(iri: str) -> str:

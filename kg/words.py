@@ -38,9 +38,9 @@ class Words:
         self.reasoned = reasoned
         self.index = reasoned.index
         self.knowledge = reasoned.knowledge
-        self._own: dict[str, str] = {}
+        self._own: dict[Term, str] = {}
         self._said: dict[Triple, str] = {}
-        self._names: dict[str, str] = self.knowledge.remember(("names",), dict)
+        self._names: dict[Term, str] = self.knowledge.remember(("names",), dict)
         self._verbs: dict[str, str] = self.knowledge.remember(("verbs",), dict)
         self._questions: dict[str, str] = self.knowledge.remember(("questions",), dict)
 
@@ -52,19 +52,23 @@ class Words:
 
     def sentences(self, triples: Iterable[Triple]) -> Iterator[str]:
         """Yield sentences for triples; steps of one kind that follow on each other are told as one walk."""
-        steps: list[list[Triple]] = []
+        walk: list[Triple] = []
         for triple in triples:
             if triple[1] in SILENT:
                 continue
-            if steps and triple[1] == steps[-1][-1][1] and triple[0] == steps[-1][-1][2]:
-                steps[-1].append(triple)
-            else:
-                steps.append([triple])
-        for walk in steps:
-            yield self._walked(walk) if walk[0][1] == CAUDAL else "; ".join(map(self.sentence, walk))
+            if walk and (triple[1] != walk[-1][1] or triple[0] != walk[-1][2]):
+                yield self._walked(walk)
+                walk = []
+            walk.append(triple)
+        if walk:
+            yield self._walked(walk)
 
     def _walked(self, walk: list[Triple]) -> str:
-        """Return a walk along the spine in words, interspace by interspace, a long one shortened."""
+        """Return steps in words; those along the spine interspace by interspace, a long walk shortened."""
+        if len(walk) == 1 and walk[0][1] != CAUDAL:
+            return self.sentence(walk[0])
+        if walk[0][1] != CAUDAL:
+            return "; ".join(map(self.sentence, walk))
         start, end = walk[0][0], walk[-1][2]
         passed = [o for _, _, o in walk[:-1] if "-" in local_name(str(o))]
         names = list(map(self.name, passed if len(passed) <= LONG else (passed[0], passed[-1])))
@@ -120,14 +124,15 @@ class Words:
 
     def name(self, term: Term) -> str:
         """Return what a term is called in a sentence."""
-        if isinstance(term, str):
-            if term.startswith(self.claim):
-                known = self._own.get(term)
-                if known is None:
-                    known = self._own[term] = self._own_name(term)
-                return known
-            return self._names.get(term) or remember(self._names, term, self._known_name(term))
-        return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
+        return self._own.get(term) or self._names.get(term) or self._name(term)
+
+    def _name(self, term: Term) -> str:
+        if not isinstance(term, str):
+            return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
+        if term.startswith(self.claim):
+            known = self._own[term] = self._own_name(term)
+            return known
+        return remember(self._names, term, self._known_name(term))
 
     def _own_name(self, term: str) -> str:
         part = term.rpartition("#")[2]

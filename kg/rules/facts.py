@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kg.graph import Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
-from kg.rules.derived import Conclusion, Pieces, Premises, rule
+from kg.rules.derived import Pieces, Premises, rule
 from kg.rules.tables import REGION, Code, Place, Position, tables_of
 from kg.terms import COV, Known, Term, Triple
 
@@ -28,7 +28,7 @@ class By(NamedTuple):
     pieces: Callable[["Facts", Triple], Pieces | None]
 
 
-Concluded = dict[tuple[Term, str], tuple[By | Conclusion, ...]]
+Concluded = dict[tuple[Term, str], tuple[By, ...]]
 
 
 class Site(NamedTuple):
@@ -60,19 +60,20 @@ class Facts:
             (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(self.operation, PROCEDURE)
         ]
         conus = self.iri(self.operation, CONUS_LEVEL)
-        self.documented: Premises = ((self.operation, CONUS_LEVEL, conus),) if conus else ()
+        self.documented: Premises = Known(((self.operation, CONUS_LEVEL, conus),)) if conus else ()
         self.sites: dict[Term, Site] = {}
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
         for place, operated in self._operated().items():
             node = f"{self.claim}#site-{place.name}"
             self.sites[node] = Site(node, place, operated, place.positions[conus])
             if place.region not in self.regions:
-                self.regions[place.region] = (*operated, *place.steps)
+                self.regions[place.region] = Known((*operated, *place.steps))
         # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}
         self.stated: dict[Term, tuple[str, Pieces]] = {}
         self._given: dict[tuple[str, Triple], Pieces] = {}
         self._pieces: dict[Premises, Premises] = {}
+        self._coded: dict[str, Premises] = {}
 
     # What the claim states
 
@@ -83,7 +84,10 @@ class Facts:
 
     def coded(self, node: str) -> Premises:
         """Return the triple that states the code of a line, procedure or diagnosis."""
-        return self.piece((node, CODE, self.index[node, CODE][0]))
+        known = self._coded.get(node)
+        if known is None:
+            known = self._coded[node] = Known(((node, CODE, self.index[node, CODE][0]),))
+        return known
 
     def nodes(self, subject: str, predicate: str) -> tuple[str, ...]:
         """Return the values of a property whose values are IRIs."""
@@ -117,7 +121,7 @@ class Facts:
 
     def of(self, procedure: str, predicate: str, value: Term) -> Premises:
         """Return the triples that show what a procedure of the operation has."""
-        return (self.operation, PROCEDURE, procedure), (procedure, predicate, value)
+        return Known(((self.operation, PROCEDURE, procedure), (procedure, predicate, value)))
 
     def in_region(self, procedure: str, code: Code) -> Premises:
         """Return what shows that a procedure is in the region that its code names."""
@@ -132,7 +136,7 @@ class Facts:
         for iri, premises in shown.items():
             place = self.tables.places[iri]
             if place.region not in found:
-                found[place.region] = (*premises, *place.steps)
+                found[place.region] = Known((*premises, *place.steps))
         return found or self.regions
 
     # What follows, and why
