@@ -107,6 +107,8 @@ class Plan:
         self.shared = frozenset(leaf for leaf in self.leaves if not leaf.concept and self._is_of_claim(leaf))
         self.claimed = self.shared.union(leaf for leaf in self.leaves if leaf.concept)
         self.of_claims = {leaf: frozenset((leaf.iri,)) for leaf in self.claimed}  # with the leaves below
+        self.repeated: set[Criterion] = set()  # those that several criteria ask for
+        self._sorted: set[Criterion] = set()
         for root in roots:
             self._sort(root)
         self.stated: dict[Criterion, str] = {}  # leaves that ask for values of one property of the node itself
@@ -165,6 +167,10 @@ class Plan:
 
     def _sort(self, criterion: Criterion) -> bool:
         """Say whether all leaves of a criterion are read of the claim, but for findings of lines; and keep it."""
+        if criterion in self._sorted:
+            self.repeated.add(criterion)
+            return criterion in self.of_claims
+        self._sorted.add(criterion)
         parts = [self._sort(part) for part in criterion.parts]  # each, though one may settle it
         if not criterion.is_leaf and all(parts):
             self.of_claims[criterion] = frozenset(leaf.iri for leaf in criterion.leaves())
@@ -329,7 +335,9 @@ def plan_of(knowledge: Knowledge) -> Plan:
 
 def _plan(knowledge: Knowledge) -> Plan:
     documents = (*knowledge.policies.values(), *knowledge.guidelines)
-    clauses = [c.criterion for document in documents for edition in document.editions for c in edition.clauses]
+    every = [clause for document in documents for edition in document.editions for clause in edition.clauses]
+    restorers = [clause.criterion for clause in every if clause.iri in {iri for c in every for iri in c.restored_by}]
+    clauses = [clause.criterion for clause in every] + restorers  # a line is asked for these twice
     lines = [knowledge.criteria[iri] for iri in (CONTINUOUS, BASE) if iri in knowledge.criteria]
     roots = [*clauses, *(edit.criterion for edit in knowledge.edits), *lines]
     return Plan(roots, knowledge)

@@ -3,7 +3,7 @@
 What lines share is told once: within one determination, equal parts of their trees are the same objects.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import is_
@@ -12,7 +12,7 @@ from typing import Any
 from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
-from kg.plan import ANY, CONCEPT, OF_CLAIM, remember
+from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
 from kg.reason import Reasoned
 from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
@@ -23,7 +23,6 @@ Rows = list[list[str]]  # triples as JSON carries them
 FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 LIMIT = 256  # witnesses of one leaf that are listed
-NOWHERE: Mapping[Criterion, frozenset[str]] = {}
 NO_GROUNDS: frozenset[str] = frozenset()
 
 
@@ -31,21 +30,34 @@ NO_GROUNDS: frozenset[str] = frozenset()
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 # What a triple comes down to: asserted triples, sentences, and the rule by which it follows, if it does.
 _Shown = tuple[Sequence[Row], Sequence[str], str]
+# What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
+# and whether nothing else shows it.
+_Way = tuple[str, Sequence[Row], str, bool]
 
 
 @dataclass(eq=False, slots=True)
 class _At:
     """Where a tree is told: the node, how it was read, the leaves that deny it, and what was told of it before.
 
-    `of_claims` are the criteria that are read of the claim, and so alike at other lines.
+    What is read of the claim is alike at other lines, but where a line has findings of its `own`.
     """
 
     focus: str
     reading: Reading
     grounds: frozenset[str]
-    told: dict[Outcome, Json]
-    of_claims: Mapping[Criterion, frozenset[str]]
-    tell: Callable[[Outcome, "_At"], Json]
+    told: dict["_Head", Json]
+    own: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Head:
+    """What a node of a tree says that no claim bears on, and how the rest is told."""
+
+    outcome: Outcome
+    node: Json
+    parts: tuple["_Head", ...]
+    leaves: frozenset[str]  # of a criterion that is read of the claim
+    tell: Callable[["Proof", "_Head", _At], Json]
 
 
 class Proof:
@@ -59,70 +71,74 @@ class Proof:
         self._derived: dict[Triple, tuple[int, str]] = {}
         # what was told of this claim, so that it is told once
         self._shown: dict[Triple, _Shown] = {}
-        self._of_claim: dict[Criterion, Evidence] = {}
-        self._told: dict[Term, dict[Outcome, Json]] = {}
-        self._silent: dict[Outcome, Json] = {}
-        self._of_claims: dict[tuple[Outcome, frozenset[str]], Json] = {}
+        self._shared: dict[Criterion, Evidence] = {}
+        self._told: dict[Term, dict[_Head, Json]] = {}
+        self._silent: dict[_Head, Json] = {}
+        self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
         # what depends on the knowledge alone
-        self._heads: dict[Outcome, Json] = words.knowledge.remember(("heads",), dict)
+        self._heads: dict[Outcome, _Head] = words.knowledge.remember(("heads",), dict)
+        self._ways: dict[tuple[Outcome, tuple[Term, ...]], _Way | tuple[()]]
+        self._ways = words.knowledge.remember(("ways",), dict)
 
     def path(self, outcome: Outcome, focus: str, reading: Reading, grounds: frozenset[str] = NO_GROUNDS) -> Json:
         """Return the criteria tree below an outcome, passes as well as failures.
 
         `grounds` are the leaves by each of which the line is denied: these list all their witnesses.
         """
-        told = self._told.setdefault(focus, {})
-        if focus not in self.lines:
-            return self._elsewhere(outcome, _At(focus, reading, grounds, told, NOWHERE, self._elsewhere))
-        of_claims = NOWHERE if (focus, FINDING) in self.index else reading.plan.of_claims
-        return self._node(outcome, _At(focus, reading, grounds, told, of_claims, self._node))
+        head = self._heads.get(outcome) or self._head(outcome, reading.plan)
+        at = _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
+        return head.tell(self, head, at) if focus in self.lines else self._elsewhere(head, at)
 
-    def _node(self, outcome: Outcome, at: _At) -> Json:
-        """Return what is told of an outcome at a line, new, or as it was told before."""
-        if outcome.silent:
-            return self._silent.get(outcome) or self._unknown(outcome)
-        node = at.told.get(outcome)
-        if node is not None:
-            return node
-        names = at.of_claims.get(outcome.criterion)
-        if names is None:
-            node = self._new(outcome, at)
-        else:
-            key = (outcome, at.grounds & names)
-            node = self._of_claims.get(key)
-            if node is None:
-                node = self._of_claims[key] = self._new(outcome, at)
-            else:
-                node = self._again(node, at.focus)
-        at.told[outcome] = node
-        return node
-
-    def _new(self, outcome: Outcome, at: _At) -> Json:
-        node = (self._heads.get(outcome) or self._head(outcome)).copy()
-        if "words" in node:
-            self._leaf(node, outcome, at)
-            return node
-        tell = at.tell
+    def _join(self, head: _Head, at: _At) -> Json:
+        node = head.node.copy()
         node["witnesses"] = []
-        node["parts"] = [tell(part, at) for part in outcome.parts]
+        node["parts"] = [part.tell(self, part, at) for part in head.parts]
         return node
 
-    def _unknown(self, outcome: Outcome) -> Json:
-        """Return what is told where nothing is known: the same at every line."""
-        node = self._silent[outcome] = (self._heads.get(outcome) or self._head(outcome)).copy()
-        node["witnesses"] = []
-        node["parts"] = [self._silent.get(part) or self._unknown(part) for part in outcome.parts]
-        if "words" in node:
-            node["words"] = []
-            self._ask(node, outcome.criterion.concept)
-        return node
-
-    def _elsewhere(self, outcome: Outcome, at: _At) -> Json:
-        """Return what is told of an outcome at a node that is no line; it says at which."""
-        node = at.told.get(outcome)
+    def _once(self, head: _Head, at: _At) -> Json:
+        """Tell what other criteria of the line ask for as well."""
+        node = at.told.get(head)
         if node is None:
-            node = at.told[outcome] = self._new(outcome, at)
-            node["label"] = f"{self.words.name(at.focus)}: {outcome.criterion.label}"
+            node = at.told[head] = self._join(head, at) if head.parts else self._leaf(head, at)
+        return node
+
+    def _of_claim(self, head: _Head, at: _At) -> Json:
+        """Tell what is read of the claim, as it was told at another line."""
+        if at.own:
+            return self._once(head, at)
+        node = at.told.get(head)
+        if node is None:
+            key = head, at.grounds & head.leaves
+            known = self._of_claims.get(key)
+            if known is None:
+                node = self._of_claims[key] = self._join(head, at) if head.parts else self._leaf(head, at)
+            else:
+                node = self._again(known, at.focus)
+            at.told[head] = node
+        return node
+
+    def _unknown(self, head: _Head, at: _At) -> Json:
+        """Tell of what nothing is known: the same at every line."""
+        node = self._silent.get(head)
+        if node is None:
+            node = self._silent[head] = head.node.copy()
+            node["witnesses"] = []
+            node["parts"] = [self._unknown(part, at) for part in head.parts]
+            if "words" in node:
+                node["words"] = []
+                self._ask(node, head.outcome.criterion.concept)
+        return node
+
+    def _elsewhere(self, head: _Head, at: _At) -> Json:
+        """Tell of an outcome at a node that is no line; it says at which."""
+        node = at.told.get(head)
+        if node is None:
+            if head.parts:
+                node = {**head.node, "witnesses": [], "parts": [self._elsewhere(part, at) for part in head.parts]}
+            else:
+                node = self._leaf(head, at)
+            at.told[head] = node
+            node["label"] = f"{self.words.name(at.focus)}: {node['label']}"
             node["at"] = at.focus
         return node
 
@@ -131,10 +147,9 @@ class Proof:
         if concept in self.words.suggestions:
             node["question"] = self.words.question(concept)
 
-    def _head(self, outcome: Outcome) -> Json:
-        """Return what a node says that no claim bears on, with room for what one does."""
-        criterion = outcome.criterion
-        head: Json = {
+    def _head(self, outcome: Outcome, plan: Plan) -> _Head:
+        criterion, of_claim = outcome.criterion, plan.of_claims.get(outcome.criterion)
+        node: Json = {
             "criterion": criterion.iri,
             "label": criterion.label,
             "clause": criterion.clause,
@@ -144,14 +159,22 @@ class Proof:
             "witnesses": [],
             "parts": [],
         }
+        tell = Proof._leaf if criterion.is_leaf else Proof._join
         if criterion.is_leaf:
-            head["words"] = []
+            node["words"] = []
             if not outcome.met:
-                head["message"] = criterion.message
+                node["message"] = criterion.message
                 asked = self.words.asked(criterion.concept) if criterion.concept else FIELDS.get(outcome.field)
                 if not outcome.refuted and asked:
-                    head["question"] = asked
-        return remember(self._heads, outcome, head)
+                    node["question"] = asked
+        if outcome.silent:
+            tell = Proof._unknown
+        elif of_claim is not None:
+            tell = Proof._of_claim
+        elif criterion in plan.repeated:
+            tell = Proof._once
+        parts = tuple([self._heads.get(part) or self._head(part, plan) for part in outcome.parts])
+        return remember(self._heads, outcome, _Head(outcome, node, parts, of_claim or NO_GROUNDS, tell))
 
     def _again(self, told: Json, focus: str) -> Json:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
@@ -167,35 +190,33 @@ class Proof:
         parts = [self._again(part, focus) for part in told["parts"]]
         return told if all(map(is_, parts, told["parts"])) else {**told, "witnesses": [], "parts": parts}
 
-    def _leaf(self, node: Json, outcome: Outcome, at: _At) -> None:
-        criterion, reading = outcome.criterion, at.reading
+    def _leaf(self, head: _Head, at: _At) -> Json:
+        node, outcome, reading = head.node.copy(), head.outcome, at.reading
+        criterion = outcome.criterion
+        node["parts"] = []
         predicate = reading.plan.stated.get(criterion)
         if predicate is not None and (stated := self._stated(outcome, at.focus, predicate, reading)):
             node["witnesses"], node["words"], alone = stated
-            node["parts"] = []
             if criterion.iri in at.grounds:
                 first = node["witnesses"]
                 node["alternatives"] = [first] if alone else self.alternatives(outcome, at.focus, reading, first)
-            return
+            return node
         if outcome.met or outcome.refuted:
-            triples, words, derived, sources = self.evidence(outcome, at.focus, reading)
+            node["witnesses"], node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
+            if derived:
+                node["derived"] = derived
+            if sources:
+                node["sources"] = sources
         else:
-            triples, words, derived, sources = [], [], None, None
+            node["witnesses"], node["words"] = [], []
             self._ask(node, criterion.concept)
-        node["witnesses"] = triples
         if criterion.parts:
             others = reading.others(criterion, at.focus)
             node["parts"] = [self._of_other(inner, str(other), within) for other, inner, within in others]
             node["words"] = []
-        else:
-            node["parts"] = []
-            node["words"] = words
-        if derived:
-            node["derived"] = derived
-        if sources:
-            node["sources"] = sources
         if criterion.iri in at.grounds:
-            node["alternatives"] = self.alternatives(outcome, at.focus, reading, triples)
+            node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
+        return node
 
     def _stated(
         self, outcome: Outcome, focus: str, predicate: str, reading: Reading
@@ -206,19 +227,25 @@ class Proof:
         """
         key = (focus, predicate)
         values = reading.index.get(key, ())
-        ways = reading.plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
-        if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY:
+        way = self._ways.get((outcome, values))
+        if way is None:
+            way = remember(self._ways, (outcome, values), self._way(outcome, predicate, values, reading.plan))
+        if not way:
             return None
-        value, steps = ways[0]
-        triple = (focus, predicate, value)
+        triple = (focus, predicate, values[0])
         if key in reading.reasoned.concluded and (reading.reasoned.why(triple) or ("", ()))[1]:
             return None
-        said = self.words.sentence(triple)
-        first = [focus, predicate, value if type(value) is str else written(value)]
-        if type(steps) is not Known:
-            return [first], [said], len(ways) == 1
-        told = self.words.known(steps) if steps.words is None else steps.words
-        return [first, *map(list, steps.rows)], ["; ".join((said, *told))], len(ways) == 1
+        value, rows, told, alone = way
+        return [[focus, predicate, value], *map(list, rows)], [self.words.sentence(triple) + told], alone
+
+    def _way(self, outcome: Outcome, predicate: str, values: tuple[Term, ...], plan: Plan) -> "_Way | tuple[()]":
+        """Return what shows that a leaf is so where a property has one value; nothing where that needs more."""
+        ways = plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
+        if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY:
+            return ()
+        value, steps = ways[0]
+        known = steps if type(steps) is Known else Known(steps)
+        return written(value), known.rows, "".join(f"; {words}" for words in self.words.known(known)), len(ways) == 1
 
     def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
@@ -238,9 +265,9 @@ class Proof:
             or (leaf.concept and (focus, FINDING) in self.index)
         ):
             return self._evidence(outcome, focus, reading)
-        known = self._of_claim.get(leaf)
+        known = self._shared.get(leaf)
         if known is None:
-            known = self._of_claim[leaf] = self._evidence(outcome, focus, reading)
+            known = self._shared[leaf] = self._evidence(outcome, focus, reading)
         (_, *rest), words, derived, sources = known  # after that of which claim it is
         return [[focus, OF_CLAIM, self.claim], *rest], words, derived, sources
 
