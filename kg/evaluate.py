@@ -167,6 +167,8 @@ class Reading:
 
     def walk(self, node: Term, way: Way) -> Values:
         """Return the nodes to which a way leads, each once."""
+        if len(way) == 1 and isinstance(way[0], Step):  # as most often
+            return self.index.get((node, way[0].predicate), ())
         nodes: Values = (node,)
         for step in way:
             if isinstance(step, Step):
@@ -236,7 +238,11 @@ class Reading:
                 for node, trace in self.traces(focus, place).items() if place.way else ((focus, ()),):
                     values = self.index.get((node, predicate))
                     if values is not None:
-                        shown = self.plan.shown(place, predicate, values)
+                        shown = (
+                            place.always.get(predicate)
+                            or place.shown.get((predicate, values))
+                            or self.plan.shown(place, predicate, values)
+                        )
                         ways = (shown.met if positive else shown.refuted).get(bit)
                         if ways:
                             value, steps = ways[0]

@@ -7,16 +7,18 @@ sets aside. What a policy says on purpose though another clause says more is ack
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from kg.cases import cases_of
 from kg.criteria import Criterion
 from kg.evaluate import Reading
 from kg.knowledge import COVERAGE, EXCLUSION, Clause, Document, Edition, Knowledge
-from kg.load import parse_claim
+from kg.load import Claim, parse_claim
 from kg.outcome import Bits, Outcome
 from kg.plan import plan_of
 from kg.reason import Reasoned, reason, with_decisions
+from kg.rules.facts import Facts
 from kg.sets import LIMIT, Sets, all_of, members, sets_for
 from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
 
@@ -115,7 +117,8 @@ class _Edition:
                 yield code, True
                 continue
             line = f"{COV}line-of-{local_name(code)}"
-            stated = Reasoned({(line, COV + "code"): (code,)}, {}, frozenset(), self.knowledge)
+            claim = Claim(line, line, None, None, date.max, {}, (), {(line, COV + "code"): (code,)}, [])
+            stated = Reasoned(claim.index, {}, frozenset(), self.knowledge, Facts(claim, self.knowledge))
             outcome = Reading(self.plan, stated).outcome(clause.concerns, line)
             if not outcome.refuted:
                 yield code, outcome.met

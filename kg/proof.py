@@ -331,9 +331,10 @@ class Proof:
         sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
         every = chain.from_iterable(reading.all(leaf, focus, positive) for positive in sides)
         found = list(islice(every, LIMIT))
-        if len(found) == 1:
-            return [first]
-        return [self._asserted(one, reading.reasoned) for one in found]
+        told = (
+            [first] if len(sides) == 1 else []
+        )  # what conflicts has a witness of both sides, which are told apart here
+        return told + [self._asserted(one, reading.reasoned) for one in found[len(told) :]]
 
     def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
         """Return a witness as asserted triples."""

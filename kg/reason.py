@@ -30,7 +30,7 @@ class Reasoned:
     concluded: Concluded
     operated_regions: frozenset[str]
     knowledge: Knowledge
-    facts: Facts | None = None
+    facts: Facts
 
     @lazy
     def graph(self) -> Graph:
@@ -41,20 +41,16 @@ class Reasoned:
     def derived(self) -> tuple[Derived, ...]:
         """Return each triple that follows, with its rule and premises."""
         told = ((by, (s, p, o)) for (s, p), rules in self.concluded.items() for by in rules for o in self.index[s, p])
-        found = ((triple, by.rule, self._pieces(by, triple)) for by, triple in told)
+        found = ((triple, by.rule, by.pieces(self.facts, triple)) for by, triple in told)
         return tuple(Derived(triple, rule, joined(pieces)) for triple, rule, pieces in found if pieces is not None)
 
     def why(self, triple: Triple) -> tuple[str, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""
         for by in self.concluded.get((triple[0], triple[1]), ()):
-            pieces = self._pieces(by, triple)
+            pieces = by.pieces(self.facts, triple)
             if pieces is not None:
                 return by.rule, pieces
         return None
-
-    def _pieces(self, by: By, triple: Triple) -> Pieces | None:
-        """Return the premises of a triple, if it follows by a rule."""
-        return by.pieces(self.facts, triple) if self.facts is not None else None
 
 
 def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:

@@ -63,6 +63,13 @@ class Known(tuple[Triple, ...]):
 
     words: tuple[str, ...] | None = None
 
+    @classmethod
+    def links(cls, *triples: Triple) -> "Known":
+        """Keep triples of IRIs alone: JSON carries them as they are."""
+        known = cls(triples)
+        known.rows = triples  # type: ignore[assignment]  # of IRIs
+        return known
+
     @lazy
     def rows(self) -> tuple[tuple[str, str, str], ...]:
         """Return the triples as JSON carries them."""

@@ -60,14 +60,14 @@ class Facts:
             (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(self.operation, PROCEDURE)
         ]
         conus = self.iri(self.operation, CONUS_LEVEL)
-        self.documented: Premises = Known(((self.operation, CONUS_LEVEL, conus),)) if conus else ()
+        self.documented: Premises = Known.links((self.operation, CONUS_LEVEL, conus)) if conus else ()
         self.sites: dict[Term, Site] = {}
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
         for place, operated in self._operated().items():
             node = f"{self.claim}#site-{place.name}"
             self.sites[node] = Site(node, place, operated, place.positions[conus])
             if place.region not in self.regions:
-                self.regions[place.region] = Known((*operated, *place.steps))
+                self.regions[place.region] = Known.links(*operated, *place.steps)
         # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}
         self.stated: dict[Term, tuple[str, Pieces]] = {}
@@ -86,7 +86,7 @@ class Facts:
         """Return the triple that states the code of a line, procedure or diagnosis."""
         known = self._coded.get(node)
         if known is None:
-            known = self._coded[node] = Known(((node, CODE, self.index[node, CODE][0]),))
+            known = self._coded[node] = Known.links((node, CODE, self.index[node, CODE][0]))
         return known
 
     def nodes(self, subject: str, predicate: str) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Facts:
 
     def of(self, procedure: str, predicate: str, value: Term) -> Premises:
         """Return the triples that show what a procedure of the operation has."""
-        return Known(((self.operation, PROCEDURE, procedure), (procedure, predicate, value)))
+        return Known.links((self.operation, PROCEDURE, procedure), (procedure, predicate, value))
 
     def in_region(self, procedure: str, code: Code) -> Premises:
         """Return what shows that a procedure is in the region that its code names."""
@@ -136,7 +136,7 @@ class Facts:
         for iri, premises in shown.items():
             place = self.tables.places[iri]
             if place.region not in found:
-                found[place.region] = Known((*premises, *place.steps))
+                found[place.region] = Known.links(*premises, *place.steps)
         return found or self.regions
 
     # What follows, and why
