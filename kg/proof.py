@@ -18,7 +18,7 @@ from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
 Json = dict[str, Any]
-Row = Sequence[str]
+Row = tuple[str, str, str]
 Rows = list[list[str]]  # triples as JSON carries them
 FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
@@ -29,10 +29,10 @@ NO_GROUNDS: frozenset[str] = frozenset()
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 # What a triple comes down to: asserted triples, sentences, and the rule by which it follows, if it does.
-_Shown = tuple[Sequence[Row], Sequence[str], str]
+_Shown = tuple[dict[Row, None], Sequence[str], str]
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
-_Way = tuple[str, Sequence[Row], str, bool]
+_Way = tuple[str, dict[Row, None], str, bool]
 
 
 @dataclass(eq=False, slots=True)
@@ -274,7 +274,7 @@ class Proof:
     def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         leaf = outcome.criterion
         told: list[str] = []
-        rows: list[Row] = []
+        rows: dict[Row, None] = {}
         derived: list[int] = []
         for positive in (True, False):
             if not (outcome.met if positive else outcome.refuted):
@@ -282,12 +282,12 @@ class Proof:
             words: list[str] = []
             for piece in reading.first(leaf, focus, positive):
                 if type(piece) is Known:
-                    rows += piece.rows
+                    rows |= piece.rows
                     words += self.words.known(piece) if piece.words is None else piece.words
                     continue
                 for triple in piece:
                     shown, said, rule = self._shown.get(triple) or self._show(triple, reading.reasoned)
-                    rows += shown
+                    rows |= shown
                     words += said
                     if rule:
                         derived.append(self._derived.setdefault(triple, (len(self._derived), rule))[0])
@@ -295,7 +295,7 @@ class Proof:
                 words.append(self.words.not_there(focus))
             if words:
                 told.append("; ".join(dict.fromkeys(words)))
-        triples = _listed(rows)
+        triples = [*map(list, rows)]
         return triples, told, list(dict.fromkeys(derived)), self._sources(triples) if leaf.concept else []
 
     def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
@@ -304,16 +304,16 @@ class Proof:
         if premises:
             shown = self._premises(triple, rule, premises)
         else:
-            shown = (_row(triple),), () if triple[1] in SILENT else (self.words.sentence(triple),), ""
+            shown = {_row(triple): None}, () if triple[1] in SILENT else (self.words.sentence(triple),), ""
         self._shown[triple] = shown
         return shown
 
     def _premises(self, triple: Triple, rule: str, premises: Pieces) -> _Shown:
-        rows: list[Row] = []
+        rows: dict[Row, None] = {}
         words: list[str] = []
         for piece in premises:
             known = piece if type(piece) is Known else Known(piece)
-            rows += known.rows
+            rows |= known.rows
             words += self.words.known(known) if known.words is None else known.words
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
@@ -338,27 +338,22 @@ class Proof:
 
     def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
         """Return a witness as asserted triples."""
-        rows: list[Row] = []
+        rows: dict[Row, None] = {}
         for piece in witness:
             if type(piece) is Known:
-                rows += piece.rows
+                rows |= piece.rows
                 continue
             for triple in piece:
-                rows += (self._shown.get(triple) or self._show(triple, reasoned))[0]
-        return _listed(rows)
+                rows |= (self._shown.get(triple) or self._show(triple, reasoned))[0]
+        return [*map(list, rows)]
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
         for triple, (_, rule) in self._derived.items():
-            yield {"triple": list(_row(triple)), "rule": rule, "from": _listed(self._shown[triple][0])}
+            yield {"triple": list(_row(triple)), "rule": rule, "from": [*map(list, self._shown[triple][0])]}
 
 
 def _row(triple: Triple) -> Row:
     """Return a triple as JSON carries it."""
     s, p, o = triple
     return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
-
-
-def _listed(rows: Iterable[Row]) -> Rows:
-    """Return the triples of some pieces, each once even if pieces overlap."""
-    return [*map(list, dict.fromkeys(rows))]

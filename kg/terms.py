@@ -67,15 +67,13 @@ class Known(tuple[Triple, ...]):
     def links(cls, *triples: Triple) -> "Known":
         """Keep triples of IRIs alone: JSON carries them as they are."""
         known = cls(triples)
-        known.rows = triples  # type: ignore[assignment]  # of IRIs
+        known.rows = dict.fromkeys(triples)  # type: ignore[arg-type]  # of IRIs
         return known
 
     @lazy
-    def rows(self) -> tuple[tuple[str, str, str], ...]:
-        """Return the triples as JSON carries them."""
-        return tuple(
-            [(s if type(s) is str else written(s), p, o if type(o) is str else written(o)) for s, p, o in self]
-        )
+    def rows(self) -> dict[tuple[str, str, str], None]:
+        """Return the triples as JSON carries them, in order; that a dictionary may be put into another is fast."""
+        return {(s if type(s) is str else written(s), p, o if type(o) is str else written(o)): None for s, p, o in self}
 
 
 def local_name(iri: str) -> str:
