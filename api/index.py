@@ -462,10 +462,10 @@ def follow(index: Index, quit: int) -> None:
     while not select.select([quit], [], [], wait)[0]:
         began = time.monotonic()
         try:
-            behind = index.step() == BATCH
-            if not behind:
+            taken = index.step()
+            if not taken:  # many writes would have to wait for it
                 index.tidy()
-            wait = 0.0 if behind else max(0.0, began + PAUSE - time.monotonic())
+            wait = 0.0 if taken == BATCH else max(0.0, began + PAUSE - time.monotonic())
         except urllib.error.URLError as error:  # the server is away: try again, and lose nothing
             print(f"index: the server cannot be reached: {type(error).__name__}", file=sys.stderr)
             wait = 5.0
