@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -41,6 +42,8 @@ FORMATS = {
 }
 PAUSE = 0.2  # seconds from one look at the journal to the next: few large batches cost less than many small ones
 BATCH = 64
+GROWN = 1.05  # times: how much an index has grown when its files are merged again
+REST = 100  # times as long as merging took, until it may begin again: it gets a hundredth of the time at most
 MARK = ox.NamedNode("https://w3id.org/coverpath/index")
 MATERIALISED = (
     f"INSERT {{ ?a <{RDFS}subClassOf> ?c }} WHERE {{ ?a <{RDFS}subClassOf>+ ?c FILTER(isIRI(?a) && isIRI(?c)) }}",
@@ -102,6 +105,10 @@ class Index:
         self._version = store.data / "version"
         self._mark = Mark()
         self._archive = Archive(store.data / "archive.sqlite")
+        self._beside = ThreadPoolExecutor(1)
+        self._merging: Future[float] | None = None
+        self._merged = 0  # triples, when its files were last merged
+        self._rested = 0.0  # when they may be again
         try:
             self.sink: Sink = Remote(address, store.data) if address else Local(store.data / "index")
             if mend:
@@ -115,6 +122,8 @@ class Index:
     def close(self) -> None:
         """Let go of the files."""
         self._archive.close()
+        self._beside.shutdown()
+        self._merging = None
         del self.sink
         gc.collect()  # the folder is locked until pyoxigraph's object is gone
         self._lock.close()
@@ -130,6 +139,18 @@ class Index:
             self._mark = self.sink.write(list({graph.name: graph for graph in graphs}.values()), mark)
             self._publish()
         return len(entries)
+
+    def tidy(self) -> None:
+        """Merge the files of a folder beside the work, now and then: queries take half as long afterwards."""
+        if self._merging is None:
+            due = self._mark.triples > GROWN * self._merged and time.monotonic() >= self._rested
+            if due and isinstance(self.sink, Local):
+                self._merged = self._mark.triples
+                self._merging = self._beside.submit(self.sink.merge)
+        elif self._merging.done():
+            self._rested = time.monotonic() + REST * self._merging.result()
+            self._merging = None
+            self._publish()
 
     def rebuild(self) -> None:
         """Empty the index; the steps that follow fill it from the journal."""
@@ -278,6 +299,12 @@ class Local:
             self.store.remove(quad)
         self.store.flush()
         return mark
+
+    def merge(self) -> float:
+        """Merge the many files of small writes, while others are written; return how many seconds it took."""
+        began = time.monotonic()
+        self.store.optimize()
+        return time.monotonic() - began
 
     def clear(self) -> None:
         """Empty it, whatever state its files are in."""
@@ -435,8 +462,10 @@ def follow(index: Index, quit: int) -> None:
     while not select.select([quit], [], [], wait)[0]:
         began = time.monotonic()
         try:
-            behind = index.step() == BATCH
-            wait = 0.0 if behind else max(0.0, began + PAUSE - time.monotonic())
+            taken = index.step()
+            if not taken:  # many writes would have to wait for it
+                index.tidy()
+            wait = 0.0 if taken == BATCH else max(0.0, began + PAUSE - time.monotonic())
         except urllib.error.URLError as error:  # the server is away: try again, and lose nothing
             print(f"index: the server cannot be reached: {type(error).__name__}", file=sys.stderr)
             wait = 5.0

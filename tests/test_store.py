@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 import kg
 from api.index import Index
+from api.snapshots import version
 from api.store import DATABASE, DETERMINATION, Draft, ReplayError, Store, Stored, StoreError
 from kg.rdf import DETERMINATIONS
 from tests.conftest import example, parsed
@@ -221,6 +223,37 @@ def test_an_index_that_lost_something_is_made_again(store: Store, knowledge: kg.
     del damaged
     with closing(Index(store, knowledge)) as index:
         fill(index)
+        assert list(index.faults()) == []
+
+
+def test_the_files_of_an_index_are_merged_beside_the_work(store: Store, knowledge: kg.Knowledge) -> None:
+    """Readers get the merged files, and what is written meanwhile is not lost; what has not grown is left alone."""
+
+    def files() -> int:
+        return len(list((store.data / "snapshots" / str(version(store.data))).glob("*.sst")))
+
+    def wait(index: Index) -> None:
+        seen, until = version(store.data), time.monotonic() + 30
+        while version(store.data) == seen and time.monotonic() < until:
+            index.tidy()
+            time.sleep(0.01)
+
+    with closing(Index(store, knowledge)) as index:
+        fill(index)
+        before = files()
+        wait(index)
+        assert files() < before
+        seen = version(store.data)
+        for _ in range(20):
+            index.tidy()
+        assert version(store.data) == seen
+    with closing(Index(store, knowledge)) as index:
+        index.tidy()
+        store.review(store.page()[0].id, 1, "one", "deny", "because")
+        fill(index)
+        wait(index)
+        assert list(index.faults()) == []
+    with closing(Index(store, knowledge)) as index:
         assert list(index.faults()) == []
 
 
