@@ -33,16 +33,16 @@ class Edits:
         self.plan = plan
         self.edits = [(edit, True) for edit in knowledge.edits]
         self.edits += [(Edit(clause.criterion, clause.effect), clause.verified) for clause in clauses if clause.effect]
-        self.mask = plan.mask(edit.criterion for edit, _ in self.edits)
+        self.mask = plan.states(edit.criterion for edit, _ in self.edits)
         self._holding = Table(self._which, MANY)
 
     def holding(self, bits: Bits) -> tuple[tuple[int, Outcome], ...]:
         """Return the edits that hold, each with its place among them."""
-        mask = self.mask
-        return self._holding[bits.met & mask, bits.refuted & mask, bits.within & mask]
+        return self._holding[self.plan.state(bits) & self.mask]
 
-    def _which(self, here: tuple[int, int, int]) -> tuple[tuple[int, Outcome], ...]:
-        outcomes = ((i, self.plan.outcome(edit.criterion, Bits(*here))) for i, (edit, _) in enumerate(self.edits))
+    def _which(self, state: int) -> tuple[tuple[int, Outcome], ...]:
+        bits = self.plan.bits(state)
+        outcomes = ((i, self.plan.outcome(edit.criterion, bits)) for i, (edit, _) in enumerate(self.edits))
         return tuple((i, outcome) for i, outcome in outcomes if outcome.met and not outcome.refuted)
 
 

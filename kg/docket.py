@@ -101,9 +101,6 @@ class Group:
         )
 
 
-Key = tuple[int, int, int]  # the bits of some leaves: met, refuted, open within
-
-
 @dataclass(frozen=True, eq=False)
 class Docket:
     """The clauses of an edition, and of guidelines, that concern lines of one kind."""
@@ -158,45 +155,44 @@ class Docket:
 
     @lazy
     def guiding(self) -> int:
-        """Return the bits of the leaves below the clauses of guidelines."""
-        return self.plan.mask(clause.criterion for _, clause in self.guidelines)
+        """Return what of a state bears on the clauses of guidelines."""
+        return self.plan.states(clause.criterion for _, clause in self.guidelines)
 
     @lazy
     def mask(self) -> int:
-        """Return the bits of all leaves that bear on a line."""
-        return self.own | self.guiding
+        """Return what of a state bears on a line."""
+        return self.plan.states((self.root,)) | self.guiding
 
     # What follows from the bits of a few leaves recurs from claim to claim
 
-    def _states(self, criterion: Criterion) -> tuple[int, Table[Key, Outcome]]:
-        """Return the bits of the leaves of a criterion, and what it comes to by them."""
-        return self.plan.mask((criterion,)), Table(lambda key: self.plan.outcome(criterion, Bits(*key)), CASES)
+    def _states(self, criterion: Criterion) -> tuple[int, Table[int, Outcome]]:
+        """Return what of a state bears on a criterion, and what that comes to by it."""
+        plan = self.plan
+        return plan.states((criterion,)), Table(lambda state: plan.outcome(criterion, plan.bits(state)), CASES)
 
     @lazy
-    def groups(self) -> tuple[tuple[str, int, Table[Key, Group]], ...]:
-        """Return the groups, exclusions first, each with the bits of its leaves and what it comes to by them."""
+    def groups(self) -> tuple[tuple[str, int, Table[int, Group]], ...]:
+        """Return the groups, exclusions first, each with what of a state bears on it and what it comes to by that."""
         parts = sorted(self.root.parts, key=lambda part: part.iri != NOT_EXCLUDED)
-        return tuple((part.iri, self.plan.mask((part,)), self._group(part)) for part in parts)
+        return tuple((part.iri, self.plan.states((part,)), self._group(part)) for part in parts)
 
-    def _group(self, criterion: Criterion) -> Table[Key, Group]:
+    def _group(self, criterion: Criterion) -> Table[int, Group]:
         clauses = [self._states(part) for part in criterion.parts]
 
-        def compute(key: Key) -> Group:
-            met, refuted, within = key
-            parts = [outcomes[met & mask, refuted & mask, within & mask] for mask, outcomes in clauses]
+        def compute(state: int) -> Group:
+            parts = [outcomes[state & mask] for mask, outcomes in clauses]
             return Group(self, joined(criterion, parts))
 
         return Table(compute, CASES)
 
     @lazy
-    def guidance(self) -> Table[Key, tuple[Guidance, ...]]:
-        """Return what guidelines say of a line, by the bits of their leaves."""
+    def guidance(self) -> Table[int, tuple[Guidance, ...]]:
+        """Return what guidelines say of a line, by the state of their leaves."""
         clauses = [(d, c, STANCES.get(c.kind, "reports"), *self._states(c.criterion)) for d, c in self.guidelines]
 
-        def compute(key: Key) -> tuple[Guidance, ...]:
-            met, refuted, within = key
+        def compute(state: int) -> tuple[Guidance, ...]:
             spoken = [
-                Guidance(document, clause, outcomes[met & mask, refuted & mask, within & mask], stance)
+                Guidance(document, clause, outcomes[state & mask], stance)
                 for document, clause, stance, mask, outcomes in clauses
             ]
             return tuple([one for one in spoken if one.outcome.met])
@@ -220,28 +216,27 @@ class Docket:
         """Return the cases of lately."""
         return {}
 
-    def case(self, bits: Bits, operated: frozenset[str], stopped: Stopped) -> "Case":
-        """Return the case that the bits of a line make, of an operation in some regions."""
-        mask = self.mask
-        key = (bits.met & mask, bits.refuted & mask, bits.within & mask, operated, stopped)
+    def case(self, state: int, operated: frozenset[str], stopped: Stopped) -> "Case":
+        """Return the case that the state of a line makes, of an operation in some regions."""
+        key = (state & self.mask, operated, stopped)
         known = self.cases.get(key)
-        return known or remember(self.cases, key, Case(self, Bits(*key[:3]), operated, stopped), CASES)
+        return known or remember(self.cases, key, Case(self, *key), CASES)
 
 
 class Case:
     """Everything that bears on a line before a posture is taken."""
 
-    def __init__(self, docket: Docket, bits: Bits, operated: frozenset[str], stopped: Stopped) -> None:
+    def __init__(self, docket: Docket, state: int, operated: frozenset[str], stopped: Stopped) -> None:
         self.docket = docket
-        self.bits = bits
+        self.state = state
+        self.bits = docket.plan.bits(state)
         self.operated = operated
         self.stopped = stopped
         self.alone: Mapping[str, Any] = {}  # the decisions, and those that depend on the lines to which it is added
         self.decisions: dict[tuple[object, ...], Any] = {}
         self.changes: dict[tuple[object, ...], Any] = {}
-        met, refuted, within = bits
-        self.groups = {name: groups[met & mask, refuted & mask, within & mask] for name, mask, groups in docket.groups}
-        self.conflicts = met & refuted & docket.own  # the leaves on which the facts conflict
+        self.groups = {name: groups[state & mask] for name, mask, groups in docket.groups}
+        self.conflicts = self.bits.met & self.bits.refuted & docket.own  # the leaves on which the facts conflict
         self.is_doubtful = bool(self.conflicts or docket.unverified)  # so that decision rule 16 is to be asked
         self.met, self.defeated = True, False  # what is defeated stays so, whatever else is documented
         for group in self.groups.values():
@@ -261,9 +256,7 @@ class Case:
     @lazy
     def guidance(self) -> tuple[Guidance, ...]:
         """Return what guidelines say of the line."""
-        docket, (met, refuted, within) = self.docket, self.bits
-        mask = docket.guiding
-        return docket.guidance[met & mask, refuted & mask, within & mask]
+        return self.docket.guidance[self.state & self.docket.guiding]
 
     @property
     def recommended(self) -> list[str]:
@@ -272,11 +265,11 @@ class Case:
 
     def supposing(self, bits: Bits) -> "Case":
         """Return the case as it would be with other bits."""
-        return Case(self.docket, bits, self.operated, self.stopped)
+        return Case(self.docket, self.docket.plan.state(bits), self.operated, self.stopped)
 
     def verified(self) -> "Case":
         """Return the case as if the unverified clauses were not written."""
-        return Case(self.docket.verified or self.docket, self.bits, self.operated, self.stopped)
+        return Case(self.docket.verified or self.docket, self.state, self.operated, self.stopped)
 
 
 class Book:
@@ -290,16 +283,16 @@ class Book:
         kinds = (*RECOMMENDATION, *OPPOSITION, *EVIDENCE)
         self.guidelines = [(name, c) for name, guideline in guidelines for c in guideline.clauses if c.kind in kinds]
         concerns = [c.concerns for c in (*self.clauses, *(c for _, c in self.guidelines)) if c.concerns]
-        self.mask = self.plan.mask([*concerns, *(c for c in (knowledge.criteria.get(CONTINUOUS),) if c)])
+        self.mask = self.plan.states([*concerns, *(c for c in (knowledge.criteria.get(CONTINUOUS),) if c)])
         self._dockets = Table(self._docket, CASES)
 
     def case(self, bits: Bits, operated: frozenset[str], stopped: Stopped) -> Case:
         """Return the case that a line is."""
-        mask = self.mask
-        return self._dockets[bits.met & mask, bits.refuted & mask, bits.within & mask].case(bits, operated, stopped)
+        state = self.plan.state(bits)
+        return self._dockets[state & self.mask].case(state, operated, stopped)
 
-    def _docket(self, key: Key) -> Docket:
-        known, bits = self.knowledge.criteria, Bits(*key)
+    def _docket(self, state: int) -> Docket:
+        known, bits = self.knowledge.criteria, self.plan.bits(state)
 
         def concerns(clause: Clause) -> bool:
             return clause.concerns is None or self.plan.outcome(clause.concerns, bits).met

@@ -293,6 +293,24 @@ class Plan:
             if steps is not None:
                 yield region, steps
 
+    # A state of some leaves: which are met, refuted and open within, side by side in one number
+
+    def state(self, bits: Bits) -> int:
+        """Return the bits of leaves as one number."""
+        width = len(self.leaves)
+        return bits.met | (bits.refuted | bits.within << width) << width
+
+    def bits(self, state: int) -> Bits:
+        """Return the bits of which a state is made."""
+        width = len(self.leaves)
+        low = (1 << width) - 1
+        return Bits(state & low, state >> width & low, state >> 2 * width)
+
+    def states(self, criteria: Iterable[Criterion]) -> int:
+        """Return what of a state is of the leaves at or below some criteria."""
+        mask = self.mask(criteria)
+        return self.state(Bits(mask, mask, mask))
+
     def mask(self, criteria: Iterable[Criterion]) -> int:
         """Return the bits of the leaves at or below some criteria."""
         return sum(self.bit[iri] for iri in {leaf.iri for criterion in criteria for leaf in criterion.leaves()})
