@@ -10,10 +10,9 @@ from kg.check import ALERT, Hit
 from kg.decide import BASE_LINE, DENY, FINAL, NOT_BILLABLE, PAYER, Decision, Judged, decided
 from kg.docket import COVERED, NOT_EXCLUDED, UNLESS, Case, Guidance
 from kg.knowledge import Document, Edition, Knowledge
-from kg.lazy import Table
 from kg.load import Claim
 from kg.outcome import Outcome
-from kg.plan import MANY, remember
+from kg.plan import remember
 from kg.proof import Proof
 from kg.reason import Reasoned, with_decisions
 from kg.terms import COV
@@ -83,7 +82,7 @@ class Teller:
         self.proof = Proof(determination.reasoned, [line.node for line in determination.lines], self.words)
         self._asked: dict[Atom, dict[str, str]] = {}
         self._facts: dict[Atom, dict[str, str]] = {}
-        self._known = self.knowledge.remember(("told",), lambda: Known(self.knowledge))
+        self.phrases = self.words.phrases
 
     def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""
@@ -102,13 +101,13 @@ class Teller:
             "because": list(decision.because),
         }
         if reason:
-            told["reason"] = self._known.notations[reason]
+            told["reason"] = self.phrases.notations[reason]
         if decision.note:
             told["note"] = decision.note
         told |= {
             "grounds": [{"clause": clause, "criteria": list(leaves)} for clause, leaves in grounds],
             "missing": self.all_missing(missing) if missing else [],
-            "caveats": [self._known.caveats[outcome] for outcome in caveats],
+            "caveats": [self.phrases.caveats[outcome] for outcome in caveats],
             "assumptions": self.assumptions(case, decision, caveats),
             "flips": flips(decision) if decision.changes else [],
             "changes": [{"to": to, "facts": [self.fact(atom) for atom in facts]} for to, facts in decision.changes],
@@ -124,7 +123,7 @@ class Teller:
         codes = self.words.index.get((judged.node, CODE))
         if not codes:
             return "a code that the ontology does not hold"
-        return self._known.labels[str(codes[0])]
+        return self.phrases.labels[str(codes[0])]
 
     def edit(self, hit: Hit) -> Json:
         """Return an edit that holds: what it stops, or that it only alerts."""
@@ -134,7 +133,7 @@ class Teller:
             "line": hit.line,
             "edit": hit.outcome.criterion.iri,
             "label": hit.outcome.criterion.label,
-            "effect": self._known.notations[COV + hit.effect],
+            "effect": self.phrases.notations[COV + hit.effect],
             "decides": hit.effect != ALERT,
             "clause": hit.outcome.criterion.clause,
             "because": [
@@ -159,7 +158,7 @@ class Teller:
         if told is None:
             told = self._facts[atom] = {"field" if atom.is_field else "fact": atom.name, "status": atom.status}
             if atom.region:
-                told["region"] = self._known.notations[atom.region]
+                told["region"] = self.phrases.notations[atom.region]
             if atom.is_field:
                 told["criterion"] = atom.leaf
         return told
@@ -177,7 +176,7 @@ class Teller:
             if not atom.is_field:
                 told["question"] = self.words.question(self.knowledge.facts[atom.name])
                 if atom.region:
-                    told["region"] = self._known.notations[atom.region]
+                    told["region"] = self.phrases.notations[atom.region]
             told["criterion"] = atom.leaf
         return told
 
@@ -204,7 +203,8 @@ class Teller:
 
     def guidance(self, item: Guidance) -> Json:
         """Return what a guideline says of the line; it decides nothing by itself."""
-        known, iri = self._known.guidance, item.clause.iri
+        known: dict[str, Json] = self.knowledge.remember(("guidance",), dict)
+        iri = item.clause.iri
         return (known.get(iri) or remember(known, iri, self._of_guideline(item))).copy()
 
     def _of_guideline(self, item: Guidance) -> Json:
@@ -222,7 +222,7 @@ class Teller:
         }
         if speaks:
             verb = "affirms" if holds == "true" else "denies"
-            found["statement"] = f"{verb} that monitoring {self._known.labels[speaks]}"
+            found["statement"] = f"{verb} that monitoring {self.phrases.labels[speaks]}"
         return found
 
     def conflicts(self, number: int, case: Case) -> Iterator[Json]:
@@ -249,27 +249,6 @@ class Teller:
             if item.stance == "recommends"
             else f"{item.document} finds no support for the line; {outcome.criterion.clause} covers it",
         }
-
-
-class Known:
-    """What is told alike of every claim, since it follows from the knowledge alone."""
-
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
-        self.labels = Table(knowledge.label, MANY)
-        self.notations = Table(knowledge.notation, MANY)
-        self.caveats = Table(self._caveat, MANY)
-        self.guidance: dict[str, Json] = {}
-
-    def _caveat(self, outcome: Outcome) -> str:
-        criterion = outcome.criterion
-        facts = dict.fromkeys(
-            self.labels[leaf.criterion.concept] if leaf.criterion.concept else leaf.criterion.label
-            for leaf in outcome.leaves()
-            if leaf.status == "undocumented"
-        )
-        clause = f"{criterion.clause}: " if criterion.clause else ""
-        return f"{clause}{criterion.label} is open; undocumented: {', '.join(facts)}"
 
 
 def flips(decision: Decision) -> list[list[str]]:

@@ -164,7 +164,7 @@ class Proof:
             node["words"] = []
             if not outcome.met:
                 node["message"] = criterion.message
-                asked = self.words.asked(criterion.concept) if criterion.concept else FIELDS.get(outcome.field)
+                asked = self.words.phrases.asked[criterion.concept] if criterion.concept else FIELDS.get(outcome.field)
                 if not outcome.refuted and asked:
                     node["question"] = asked
         if outcome.silent:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from kg.knowledge import CAUDAL
-from kg.lazy import lazy
-from kg.plan import CONCEPT, OF_CLAIM, STATUS, remember
+from kg.knowledge import CAUDAL, Knowledge
+from kg.lazy import Table, lazy
+from kg.outcome import Outcome
+from kg.plan import CONCEPT, MANY, OF_CLAIM, STATUS
 from kg.reason import Reasoned
 from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Known, Literal, Term, Triple, local_name
 
@@ -30,8 +31,64 @@ FIELDS = {
 }
 
 
+class Phrases:
+    """What the knowledge alone says, put into words once for all claims."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+        self.labels = Table(knowledge.label, MANY)
+        self.notations = Table(knowledge.notation, MANY)
+        self.names = Table(self._name, MANY)
+        self.verbs: Table[str, str] = Table(lambda p: VERBS.get(p) or knowledge.label(p), MANY)
+        self.asked: Table[str, str] = Table(lambda x: knowledge.graph.text(x, COV + "question") or "", MANY)
+        self.likely = Table(self._likely, MANY)
+        self.monitors = Table(self._monitors, MANY)
+        self.left_at = Table(self._left_at, MANY)
+        self.caveats = Table(self._caveat, MANY)
+
+    def _name(self, term: str) -> str:
+        code = self.knowledge.graph.text(term, NOTATION)
+        if code and not term.startswith((ANATOMY, COV)):
+            return f"{code} ({self.labels[term]})"
+        return code if code and term.startswith(ANATOMY) and "-" in code else self.labels[term]
+
+    def _likely(self, code: str) -> list[tuple[str, str]]:
+        """Return the conditions that a code suggests or permits, each in words."""
+        objects = self.knowledge.graph.objects
+        verbs = ((verb, str(x)) for verb in ("suggests", "permits") for x in objects(code, COV + verb))
+        return [(x, f"{self.notations[code]} {verb} {self.labels[x]}. ") for verb, x in verbs]
+
+    def _monitors(self, code: str) -> str:
+        graph = self.knowledge.graph
+        tracts = [str(x) for x in self.knowledge.courses(code) if (str(x), TYPE, ANATOMY + "Tract") in graph]
+        named = " and ".join(self.names[x] for x in tracts) or "no tract of the cord"
+        return f"{self.notations[code]} monitors the {named}"
+
+    def _left_at(self, level: str) -> str:
+        """Return what the canal holds at a level where the cord has ended."""
+        enclosed = self.knowledge.graph.objects(level, ANATOMY + "encloses")
+        held = [str(x) for x in enclosed if not self.knowledge.is_cord(x)]
+        return f", {' and '.join(self.names[x] for x in held)} only" if held else ""
+
+    def _caveat(self, outcome: Outcome) -> str:
+        criterion = outcome.criterion
+        facts = dict.fromkeys(
+            self.labels[leaf.criterion.concept] if leaf.criterion.concept else leaf.criterion.label
+            for leaf in outcome.leaves()
+            if leaf.status == "undocumented"
+        )
+        clause = f"{criterion.clause}: " if criterion.clause else ""
+        return f"{clause}{criterion.label} is open; undocumented: {', '.join(facts)}"
+
+    @lazy
+    def where_cords_end(self) -> str:
+        """Return where every cord ends, if imaging does not show otherwise."""
+        latest = self.knowledge.graph.iri(ANATOMY + "SpinalCord", ANATOMY + "endsAtLatest") or ""
+        return f"the cord ends no lower than {self.notations[latest]}: imaging does not show otherwise"
+
+
 class Words:
-    """Puts the triples of one claim into words; what the ontology alone says is put into words once for all claims."""
+    """Puts the triples of one claim into words."""
 
     def __init__(self, claim: str, reasoned: Reasoned) -> None:
         self.claim = claim
@@ -40,9 +97,7 @@ class Words:
         self.knowledge = reasoned.knowledge
         self._own: dict[Term, str] = {}
         self._said: dict[Triple, str] = {}
-        self._names: dict[Term, str] = self.knowledge.remember(("names",), dict)
-        self._verbs: dict[str, str] = self.knowledge.remember(("verbs",), dict)
-        self._questions: dict[str, str] = self.knowledge.remember(("questions",), dict)
+        self.phrases = self.knowledge.remember(("phrases",), lambda: Phrases(self.knowledge))
 
     def known(self, steps: Known) -> tuple[str, ...]:
         """Return triples that belong together in sentences."""
@@ -85,26 +140,20 @@ class Words:
 
     def _sentence(self, s: Term, p: str, o: Term) -> str:
         if p == CONCEPT:
-            shown = self.knowledge.notation(str(self.index[s, STATUS][0]))
+            shown = self.phrases.notations[str(self.index[s, STATUS][0])]
             is_listed = "#fact-" in str(s)
             return f"the claim lists {self.name(o)} as {shown}" if is_listed else f"{self.name(o)} is {shown}"
         if p == CORD_POSITION:
-            return f"{self.name(s)} {self.knowledge.label(p)} {self.knowledge.label(o)}{self._left_there(s, o)}"
-        verb = self._verbs.get(p) or remember(self._verbs, p, VERBS.get(p) or self.knowledge.label(p))
+            labels = self.phrases.labels
+            return f"{self.name(s)} {labels[p]} {labels[str(o)]}{self._left_there(s, o)}"
         told = "" if isinstance(o, Literal) and o.value == "true" else f" {self.name(o)}"
-        return f"{self.name(s).partition(' (')[0]} {verb}{told}"
+        return f"{self.name(s).partition(' (')[0]} {self.phrases.verbs[p]}{told}"
 
     def _left_there(self, site: Term, position: Term) -> str:
         """Return what the canal holds where the cord has ended."""
         if position != BELOW_CORD:
             return ""
-        level = str(self.index[site, LEVEL][0])
-        return self.knowledge.remember(("left there", level), lambda: self._left_at(level))
-
-    def _left_at(self, level: str) -> str:
-        enclosed = self.knowledge.graph.objects(level, ANATOMY + "encloses")
-        held = [x for x in enclosed if not self.knowledge.is_cord(x)]
-        return f", {' and '.join(map(self.name, held))} only" if held else ""
+        return self.phrases.left_at[str(self.index[site, LEVEL][0])]
 
     def not_there(self, exposure: Term) -> str:
         """Return what a line monitors and what of its pathways runs through a site."""
@@ -113,18 +162,11 @@ class Words:
         site = self.index[exposure, AT_SITE][0]
         positions = self.index.get((site, CORD_POSITION), ())
         lies = "".join(f"{self.sentence((site, CORD_POSITION, position))}; " for position in positions)
-        monitors = self.knowledge.remember(("monitors", code), lambda: self._monitors(code))
-        return f"{lies}{monitors}; of its pathways {there} is there"
-
-    def _monitors(self, code: str) -> str:
-        graph = self.knowledge.graph
-        tracts = [x for x in self.knowledge.courses(code) if (str(x), TYPE, ANATOMY + "Tract") in graph]
-        named = " and ".join(map(self.name, tracts)) or "no tract of the cord"
-        return f"{self.knowledge.notation(code)} monitors the {named}"
+        return f"{lies}{self.phrases.monitors[code]}; of its pathways {there} is there"
 
     def name(self, term: Term) -> str:
         """Return what a term is called in a sentence."""
-        return self._own.get(term) or self._names.get(term) or self._name(term)
+        return self._own.get(term) or self.phrases.names.get(term) or self._name(term)  # type: ignore[arg-type]
 
     def _name(self, term: Term) -> str:
         if not isinstance(term, str):
@@ -132,34 +174,21 @@ class Words:
         if term.startswith(self.claim):
             known = self._own[term] = self._own_name(term)
             return known
-        return remember(self._names, term, self._known_name(term))
+        return self.phrases.names[term]
 
     def _own_name(self, term: str) -> str:
         part = term.rpartition("#")[2]
         site = self.index.get((term, AT_SITE), (term,))[0]
         if (site, LEVEL) in self.index and "#site-" in str(site):
-            return self.knowledge.notation(str(self.index[site, LEVEL][0]))
+            return self.phrases.notations[str(self.index[site, LEVEL][0])]
         return {"operation": "the operation"}.get(part, part.replace("-", " ")) if "#" in term else "the claim"
-
-    def _known_name(self, term: str) -> str:
-        code = self.knowledge.graph.text(term, NOTATION)
-        if code and not term.startswith((ANATOMY, COV)):
-            return f"{code} ({self.knowledge.label(term)})"
-        return code if code and term.startswith(ANATOMY) and "-" in code else self.knowledge.label(term)
 
     # Questions
 
     def question(self, concept: str) -> str:
         """Return what to ask of the record about a fact, with the codes of the claim that suggest it."""
-        asked, suggested = self.asked(concept), self.suggestions.get(concept)
+        asked, suggested = self.phrases.asked[concept], self.suggestions.get(concept)
         return f"{''.join(suggested)}{asked}" if suggested and asked else asked
-
-    def asked(self, concept: str) -> str:
-        """Return what to ask of any record about a fact."""
-        known = self._questions.get(concept)
-        if known is None:
-            known = remember(self._questions, concept, self.knowledge.graph.text(concept, COV + "question") or "")
-        return known
 
     @lazy
     def suggestions(self) -> dict[str, dict[str, None]]:
@@ -168,19 +197,9 @@ class Words:
         nodes = (self.claim, COV + "diagnosis"), (f"{self.claim}#operation", COV + "procedure")
         for node in chain.from_iterable(self.index.get(key, ()) for key in nodes):
             for code in self.index.get((node, CODE), ()):
-                for concept, words in self._likely(str(code)):
+                for concept, words in self.phrases.likely[str(code)]:
                     found.setdefault(concept, {})[words] = None
         return found
-
-    def _likely(self, code: str) -> list[tuple[str, str]]:
-        """Return the conditions that a code suggests or permits, each in words."""
-        graph, knowledge = self.knowledge.graph, self.knowledge
-
-        def compute() -> list[tuple[str, str]]:
-            verbs = ((verb, str(x)) for verb in ("suggests", "permits") for x in graph.objects(code, COV + verb))
-            return [(x, f"{knowledge.notation(code)} {verb} {knowledge.label(x)}. ") for verb, x in verbs]
-
-        return knowledge.remember(("likely", code), compute)
 
     @lazy
     def default_conus(self) -> str:
@@ -188,12 +207,8 @@ class Words:
         sites = self.index.get((f"{self.claim}#operation", COV + "site"), ())
         concluded = self.reasoned.concluded
         if any(c.rule == BELOW_CORD_RULE for site in sites for c in concluded.get((site, CORD_POSITION), ())):
-            return self.knowledge.remember(("cord",), self._where_cords_end)
+            return self.phrases.where_cords_end
         return ""
-
-    def _where_cords_end(self) -> str:
-        latest = self.knowledge.graph.iri(ANATOMY + "SpinalCord", ANATOMY + "endsAtLatest") or ""
-        return f"the cord ends no lower than {self.knowledge.notation(latest)}: imaging does not show otherwise"
 
 
 __all__ = ["AT_SITE", "CODE", "FIELDS", "OF_CLAIM", "SILENT", "Words"]
