@@ -94,6 +94,28 @@ def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledg
         assert line["because"] == [f"{TRIAL}fact-{i}" for i in range(count)]
 
 
+@pytest.mark.parametrize(("count", "decision"), [(8, "approve"), (9, "review")])
+def test_conflicts_that_change_nothing_decide_nothing_while_they_are_few(
+    count: int, decision: str, knowledge: kg.Knowledge
+) -> None:
+    """Eight facts that conflict are read in every way, and decide nothing; with more a person looks unasked."""
+    names = FACTS[:count]
+    leaves = "".join(f":fact-{i} a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:{n} .\n" for i, n in enumerate(names))
+    either = f":either {WORDS} ; sh:or ( line:ssep {' '.join(f':fact-{i}' for i in range(count))} ) .\n"
+    facts = [{"fact": name, "status": status} for name in names for status in ("present", "absent")]
+    trial = invented(knowledge, f"{leaves} {either} {COVERED} ; sh:and ( :either ) .")
+    assert first_line(trial, "payer", facts=facts)["decision"] == decision
+
+
+@pytest.mark.parametrize("posture", POSTURES)
+def test_a_conflict_that_every_reading_resolves_is_for_a_person(posture: str, knowledge: kg.Knowledge) -> None:
+    """Where the fact covers the line and its absence does too, no one is denied because the record says both."""
+    turtle = f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) ."
+    facts = [{"fact": "Myelopathy", "status": status} for status in ("present", "absent")]
+    line = first_line(invented(knowledge, turtle), posture, facts=facts)
+    assert (line["decision"], line["note"], line["because"]) == ("review", CONFLICTING, [f"{TRIAL}ill"])
+
+
 INNER = (
     f":settled a cov:KnownLeaf ; {WORDS} ; sh:path cov:isSettled ; sh:minCount 1 .\n"
     f":both {WORDS} ; sh:and ( line:exposure-of-cord :settled ) .\n"
