@@ -14,6 +14,7 @@ from tests.test_knowledge import POLICY, SEEN, TRIAL, WORDS, extended
 IN_EDITION = f"cov:inEdition :edition ; {SEEN}"
 ILL = f":ill a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:Myelopathy .\n:well {WORDS} ; sh:not :ill .\n"
 COVERED = f":it a cov:Criterion , cov:CoverageClause ; {WORDS} ; cov:concerns line:ssep ; {IN_EDITION}"
+HURT = f":hurt a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:TraumaticInjury .\n"
 FACTS = [
     *("Myelopathy", "SpinalTumor", "TraumaticInjury", "SpinalDeformity", "SpinalInstability", "Radiculopathy"),
     *("SpinalStenosis", "TetheredCord", "CordCompression"),
@@ -38,19 +39,23 @@ def exclusion(name: str, *criteria: str) -> str:
     )
 
 
+EXCLUSIONS = exclusion("one", ":ill") + exclusion("other", ":well")  # one of them holds, whatever is found
+
+
 @pytest.mark.parametrize(
-    ("turtle", "decision"),
+    ("posture", "turtle", "decision"),
     [
-        (f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) .", "approve"),
-        (f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {exclusion('one', ':ill')} {exclusion('other', ':well')}", "deny"),
+        ("payer", f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) .", "approve"),
+        ("payer", f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {EXCLUSIONS}", "deny"),
+        ("advisory", f"{ILL} {HURT} {COVERED} ; sh:and ( :hurt ) . {EXCLUSIONS}", "deny"),
     ],
-    ids=["covered", "excluded"],
+    ids=["covered", "excluded", "excluded, though not yet covered"],
 )
 def test_what_follows_from_a_fact_and_from_its_absence_is_decided(
-    turtle: str, decision: str, knowledge: kg.Knowledge
+    posture: str, turtle: str, decision: str, knowledge: kg.Knowledge
 ) -> None:
     """A line that the fact decides as its absence does is decided while the fact is open, and nothing is asked."""
-    line = first_line(invented(knowledge, turtle), "payer")
+    line = first_line(invented(knowledge, turtle), posture)
     assert (line["decision"], line["path"]["status"]) == (decision, "undocumented")
     assert line["decidedRegardless"] and line["missing"] == line["changes"] == line["flips"] == []
 
@@ -69,8 +74,7 @@ def test_a_fact_that_only_one_side_asks_for_is_asked(knowledge: kg.Knowledge) ->
 
 def test_a_fact_on_both_sides_may_leave_the_line_open(knowledge: kg.Knowledge) -> None:
     """A fact that covers the line, and with another excludes it, is asked with that other."""
-    hurt = f":hurt a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:TraumaticInjury .\n"
-    turtle = f"{ILL} {hurt} {COVERED} ; sh:and ( :ill ) . {exclusion('one', ':ill', ':hurt')}"
+    turtle = f"{ILL} {HURT} {COVERED} ; sh:and ( :ill ) . {exclusion('one', ':ill', ':hurt')}"
     line = first_line(invented(knowledge, turtle), "payer")
     assert line["decision"] == "pend" and not line["decidedRegardless"]
     changes = {(one["to"], tuple((f["fact"], f["status"]) for f in one["facts"])) for one in line["changes"]}
