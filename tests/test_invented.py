@@ -152,3 +152,14 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     if status == "not-met":
         assert node["witnesses"] in node["alternatives"]
         assert all(sorted(one) == sorted(map(list, {tuple(t) for t in one})) for one in node["alternatives"])
+
+
+@pytest.mark.parametrize(("level", "decision"), [("C4-C5", "approve"), ("C6-C7", "approve"), ("L4-L5", "deny")])
+def test_a_path_may_branch_before_its_end(level: str, decision: str, knowledge: kg.Knowledge) -> None:
+    """Every level of an operation is reached through every place at which something is exposed, not the first alone."""
+    leaf = f":there a cov:KnownLeaf ; {WORDS} ; sh:path ( cov:exposure cov:atSite cov:level ) ; sh:hasValue"
+    trial = invented(knowledge, f"{leaf} anatomy:{level} . {COVERED} ; sh:and ( :there ) .")
+    line = first_line(trial, "payer")
+    assert line["decision"] == decision
+    leaf_told = line["path"]["parts"][0]["parts"][0]["parts"][-1]
+    assert any(level in triple[2] for triple in leaf_told["witnesses"]) == (decision == "approve")
