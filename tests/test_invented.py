@@ -85,6 +85,18 @@ def test_a_fact_on_both_sides_may_leave_the_line_open(knowledge: kg.Knowledge) -
     }
 
 
+def test_what_excludes_a_base_line_that_nothing_covers_denies_the_line_added_to_it(knowledge: kg.Knowledge) -> None:
+    """The base line is for review, and what would establish the exclusion would deny both."""
+    trial = invented(knowledge, f"{ILL} {exclusion('one', ':ill', 'line:ssep')}")
+    lines = example("c01")["lines"]
+    claim = parsed({**example("c01"), "facts": [], "lines": [lines[0], lines[-1]]})
+    base, added = kg.determine(claim, trial, "trial", "payer").to_dict()["lines"]
+    assert (base["decision"], added["decision"]) == ("review", "pend")
+    assert [[(fact["fact"], fact["status"]) for fact in one["facts"]] for one in added["changes"]] == [
+        [("Myelopathy", "present")]
+    ]
+
+
 @pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
 def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledge) -> None:
     """Facts that are present and absent at once name themselves, be they too many for every reading to be tried."""
@@ -161,5 +173,7 @@ def test_a_path_may_branch_before_its_end(level: str, decision: str, knowledge: 
     trial = invented(knowledge, f"{leaf} anatomy:{level} . {COVERED} ; sh:and ( :there ) .")
     line = first_line(trial, "payer")
     assert line["decision"] == decision
+    two = {"procedures": [{**example("c01")["operation"]["procedures"][0], "levels": ["C4-C5", "C6-C7"]}]}
+    assert first_line(trial, "payer", operation=two)["decision"] == decision
     leaf_told = line["path"]["parts"][0]["parts"][0]["parts"][-1]
     assert any(level in triple[2] for triple in leaf_told["witnesses"]) == (decision == "approve")
