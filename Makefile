@@ -5,7 +5,7 @@ READY := .venv/.ready
 SOURCES := kg api tests ontology
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve bench lint fuzz ontology constraints build clean python
+.PHONY: help demo test serve bench lint fuzz mutants ontology constraints build clean python
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -31,6 +31,16 @@ lint: $(READY) ## style and types, of Python and of Turtle
 
 fuzz: $(READY) ## long property runs
 	@$(BIN)/python -m pytest -q -m fuzz -n auto
+
+mutants: $(READY) ## change the decision core in each small way, and list what no test notices: an hour or two
+	@$(BIN)/pip install -qq -c constraints.txt -e '.[mutants]'
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$$folder" && \
+	PATH="$(CURDIR)/$(BIN):$$PATH" && cd "$$folder" && \
+	cosmic-ray init tests/mutants.toml mutants.sqlite && \
+	cr-filter-operators mutants.sqlite tests/mutants.toml && \
+	cosmic-ray exec tests/mutants.toml mutants.sqlite && \
+	cr-report --surviving-only --show-diff mutants.sqlite
 
 ontology: $(READY) ## regenerate the ICD-10-CM files in ontology/codes
 	@$(BIN)/python ontology/codes/build.py

@@ -290,7 +290,7 @@ def _doubts(case: Case, posture: str, decision: str) -> Iterator[str]:
             fewer.append(settle(supposed.verified(), posture) if docket.verified else REVIEW)
     if docket.unverified and decisions != fewer:
         yield from docket.unverified
-    if {*decisions, *fewer} != {decision} and ((fewer and decisions != fewer) or len({*decisions}) > 1):
+    if {*decisions, *fewer} != {decision}:
         yield from names
 
 

@@ -14,6 +14,7 @@ from tests.test_knowledge import POLICY, SEEN, TRIAL, WORDS, extended
 IN_EDITION = f"cov:inEdition :edition ; {SEEN}"
 ILL = f":ill a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:Myelopathy .\n:well {WORDS} ; sh:not :ill .\n"
 COVERED = f":it a cov:Criterion , cov:CoverageClause ; {WORDS} ; cov:concerns line:ssep ; {IN_EDITION}"
+HURT = f":hurt a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:TraumaticInjury .\n"
 FACTS = [
     *("Myelopathy", "SpinalTumor", "TraumaticInjury", "SpinalDeformity", "SpinalInstability", "Radiculopathy"),
     *("SpinalStenosis", "TetheredCord", "CordCompression"),
@@ -38,19 +39,23 @@ def exclusion(name: str, *criteria: str) -> str:
     )
 
 
+EXCLUSIONS = exclusion("one", ":ill") + exclusion("other", ":well")  # one of them holds, whatever is found
+
+
 @pytest.mark.parametrize(
-    ("turtle", "decision"),
+    ("posture", "turtle", "decision"),
     [
-        (f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) .", "approve"),
-        (f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {exclusion('one', ':ill')} {exclusion('other', ':well')}", "deny"),
+        ("payer", f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) .", "approve"),
+        ("payer", f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {EXCLUSIONS}", "deny"),
+        ("advisory", f"{ILL} {HURT} {COVERED} ; sh:and ( :hurt ) . {EXCLUSIONS}", "deny"),
     ],
-    ids=["covered", "excluded"],
+    ids=["covered", "excluded", "excluded, though not yet covered"],
 )
 def test_what_follows_from_a_fact_and_from_its_absence_is_decided(
-    turtle: str, decision: str, knowledge: kg.Knowledge
+    posture: str, turtle: str, decision: str, knowledge: kg.Knowledge
 ) -> None:
     """A line that the fact decides as its absence does is decided while the fact is open, and nothing is asked."""
-    line = first_line(invented(knowledge, turtle), "payer")
+    line = first_line(invented(knowledge, turtle), posture)
     assert (line["decision"], line["path"]["status"]) == (decision, "undocumented")
     assert line["decidedRegardless"] and line["missing"] == line["changes"] == line["flips"] == []
 
@@ -69,8 +74,7 @@ def test_a_fact_that_only_one_side_asks_for_is_asked(knowledge: kg.Knowledge) ->
 
 def test_a_fact_on_both_sides_may_leave_the_line_open(knowledge: kg.Knowledge) -> None:
     """A fact that covers the line, and with another excludes it, is asked with that other."""
-    hurt = f":hurt a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:TraumaticInjury .\n"
-    turtle = f"{ILL} {hurt} {COVERED} ; sh:and ( :ill ) . {exclusion('one', ':ill', ':hurt')}"
+    turtle = f"{ILL} {HURT} {COVERED} ; sh:and ( :ill ) . {exclusion('one', ':ill', ':hurt')}"
     line = first_line(invented(knowledge, turtle), "payer")
     assert line["decision"] == "pend" and not line["decidedRegardless"]
     changes = {(one["to"], tuple((f["fact"], f["status"]) for f in one["facts"])) for one in line["changes"]}
@@ -79,6 +83,18 @@ def test_a_fact_on_both_sides_may_leave_the_line_open(knowledge: kg.Knowledge) -
         ("deny", (("Myelopathy", "absent"),)),
         ("deny", (("Myelopathy", "present"), ("TraumaticInjury", "present"))),
     }
+
+
+def test_what_excludes_a_base_line_that_nothing_covers_denies_the_line_added_to_it(knowledge: kg.Knowledge) -> None:
+    """The base line is for review, and what would establish the exclusion would deny both."""
+    trial = invented(knowledge, f"{ILL} {exclusion('one', ':ill', 'line:ssep')}")
+    lines = example("c01")["lines"]
+    claim = parsed({**example("c01"), "facts": [], "lines": [lines[0], lines[-1]]})
+    base, added = kg.determine(claim, trial, "trial", "payer").to_dict()["lines"]
+    assert (base["decision"], added["decision"]) == ("review", "pend")
+    assert [[(fact["fact"], fact["status"]) for fact in one["facts"]] for one in added["changes"]] == [
+        [("Myelopathy", "present")]
+    ]
 
 
 @pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
@@ -92,6 +108,28 @@ def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledg
         line = first_line(invented(knowledge, turtle), posture, facts=facts)
         assert (line["decision"], line["note"]) == ("review", CONFLICTING)
         assert line["because"] == [f"{TRIAL}fact-{i}" for i in range(count)]
+
+
+@pytest.mark.parametrize(("count", "decision"), [(8, "approve"), (9, "review")])
+def test_conflicts_that_change_nothing_decide_nothing_while_they_are_few(
+    count: int, decision: str, knowledge: kg.Knowledge
+) -> None:
+    """Eight facts that conflict are read in every way, and decide nothing; with more a person looks unasked."""
+    names = FACTS[:count]
+    leaves = "".join(f":fact-{i} a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:{n} .\n" for i, n in enumerate(names))
+    either = f":either {WORDS} ; sh:or ( line:ssep {' '.join(f':fact-{i}' for i in range(count))} ) .\n"
+    facts = [{"fact": name, "status": status} for name in names for status in ("present", "absent")]
+    trial = invented(knowledge, f"{leaves} {either} {COVERED} ; sh:and ( :either ) .")
+    assert first_line(trial, "payer", facts=facts)["decision"] == decision
+
+
+@pytest.mark.parametrize("posture", POSTURES)
+def test_a_conflict_that_every_reading_resolves_is_for_a_person(posture: str, knowledge: kg.Knowledge) -> None:
+    """Where the fact covers the line and its absence does too, no one is denied because the record says both."""
+    turtle = f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) ."
+    facts = [{"fact": "Myelopathy", "status": status} for status in ("present", "absent")]
+    line = first_line(invented(knowledge, turtle), posture, facts=facts)
+    assert (line["decision"], line["note"], line["because"]) == ("review", CONFLICTING, [f"{TRIAL}ill"])
 
 
 INNER = (
@@ -126,3 +164,16 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     if status == "not-met":
         assert node["witnesses"] in node["alternatives"]
         assert all(sorted(one) == sorted(map(list, {tuple(t) for t in one})) for one in node["alternatives"])
+
+
+@pytest.mark.parametrize(("level", "decision"), [("C4-C5", "approve"), ("C6-C7", "approve"), ("L4-L5", "deny")])
+def test_a_path_may_branch_before_its_end(level: str, decision: str, knowledge: kg.Knowledge) -> None:
+    """Every level of an operation is reached through every place at which something is exposed, not the first alone."""
+    leaf = f":there a cov:KnownLeaf ; {WORDS} ; sh:path ( cov:exposure cov:atSite cov:level ) ; sh:hasValue"
+    trial = invented(knowledge, f"{leaf} anatomy:{level} . {COVERED} ; sh:and ( :there ) .")
+    line = first_line(trial, "payer")
+    assert line["decision"] == decision
+    two = {"procedures": [{**example("c01")["operation"]["procedures"][0], "levels": ["C4-C5", "C6-C7"]}]}
+    assert first_line(trial, "payer", operation=two)["decision"] == decision
+    leaf_told = line["path"]["parts"][0]["parts"][0]["parts"][-1]
+    assert any(level in triple[2] for triple in leaf_told["witnesses"]) == (decision == "approve")

@@ -222,7 +222,7 @@ def field_of(case: Case, leaf: Criterion) -> str:
     return case.reading.field(leaf, case.node) if case.bits(leaf) == OPEN else ""
 
 
-def regardless(case: Case, posture: str, record: Record) -> str:
+def regardless(case: Case, posture: str, record: Record, book: Book) -> str:
     """Return the decision to which every completion of the open facts of a line leads, if there is one.
 
     An open leaf that counts only for the line, or only against it, is completed in the way that would defeat the
@@ -242,20 +242,30 @@ def regardless(case: Case, posture: str, record: Record) -> str:
     ]
     for answer, helps in ((DENY, True), (APPROVE, False)) if torn else ():
         rest = {iri: (sign == helps, sign != helps) for iri, (sign, *_) in within if leaves[iri] not in torn}
-        if _always(case.supposing(rest), posture, record, torn, answer, frozenset()):
+        if _always(case.supposing(rest), posture, record, book, torn, answer, frozenset()):
             return answer
     return ""
 
 
-def _always(case: Case, posture: str, record: Record, torn: list[Criterion], answer: str, stated: Facts) -> bool:
-    """Say whether every consistent completion of some leaves leads to an answer; what does so early, does so always."""
+def _always(
+    case: Case, posture: str, record: Record, book: Book, torn: list[Criterion], answer: str, stated: Facts
+) -> bool:
+    """Say whether every consistent completion of some leaves leads to an answer; what does so early, does so always.
+
+    What only unverified clauses decide early is for a person, unless the others come to it in the end.
+    """
     if case.is_defeated or case.bits(case.root)[0] or not torn:
-        return case.settled(posture) == answer
+        if case.settled(posture) != answer:
+            return False
+        if not doubts(case, posture, book):
+            return True
+        if not torn:
+            return False
     leaf, *others = torn
     for bits in ((True, False), (False, True)):
         said = stated | record.own(leaf, bits[0])
         completed = case.supposing({leaf.iri: bits})
-        if record.is_consistent(said) and not _always(completed, posture, record, others, answer, said):
+        if record.is_consistent(said) and not _always(completed, posture, record, book, others, answer, said):
             return False
     return True
 

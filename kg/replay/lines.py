@@ -189,8 +189,7 @@ def doubts(case: Case, posture: str, book: Book) -> tuple[str, ...]:
         if unverified:
             without.append(fewer.supposing(read).settled(posture) if fewer.is_mentioned else REVIEW)
     found = unverified if unverified and whole != without else ()
-    differ = len({*whole}) > 1 or bool(found)
-    return (*found, *conflicting) if differ and {*whole, *without} != {case.settled(posture)} else found
+    return (*found, *conflicting) if {*whole, *without} != {case.settled(posture)} else found
 
 
 def because(case: Case, decision: str, posture: str) -> Iterator[str]:
