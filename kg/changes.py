@@ -197,11 +197,17 @@ class Changes:
     """What could be documented of a case under a posture, and to which decision it would lead.
 
     `verdict` decides a supposed case. `pending` are those of the base lines that are not settled, for a line added to
-    others; None stands for one of which nothing can be said.
+    others; None stands for one of which nothing can be said. What may turn out is more than what could be documented:
+    a leaf that names no field is one thing or the other, too.
     """
 
     def __init__(
-        self, case: Case, advisory: bool, verdict: Callable[[Case], str], pending: "Pending | None" = None
+        self,
+        case: Case,
+        advisory: bool,
+        verdict: Callable[[Case], str],
+        pending: "Pending | None" = None,
+        turning_out: bool = False,
     ) -> None:
         self.case = case
         self.docket = case.docket
@@ -212,9 +218,9 @@ class Changes:
         self.documentable = self.asked.documentable
         self.agreed = not case.bits.met & case.bits.refuted  # then what is refuted will not be met
         self.supposes_support = advisory and not case.recommended
-        self.universe = self._universe()
+        self.universe = self._universe(turning_out)
 
-    def _universe(self) -> int:
+    def _universe(self, turning_out: bool) -> int:
         """Return the atoms of open leaves that no documented fact contradicts.
 
         Where a guideline could support the line, what it asks for is among them.
@@ -224,8 +230,8 @@ class Changes:
             bearing += self._recommending()
         universe = against = 0
         for outcome in bearing:
-            _, asked, denied = self.documentable.open[outcome]
-            universe |= asked
+            settling, asked, denied = self.documentable.open[outcome]
+            universe |= settling if turning_out else asked
             against |= denied
         return universe & ~against
 

@@ -234,33 +234,33 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
     if case.is_doubtful and (doubts := tuple(dict.fromkeys(_doubts(case, posture, decision)))):
         unverified = any(iri in case.docket.clauses for iri in doubts)
         return Decision(case, posture, REVIEW, note=UNVERIFIED if unverified else CONFLICTING, doubts=doubts)
-    if decision == PEND and has_both_sides(case):
-        changes = changes_of(case, posture, bases)
+    if (decision == PEND or (decision == APPROVE and not case.met)) and has_both_sides(case):
+        changes = changes_of(case, posture, bases, turning_out=True)
         if always(changes.denying, changes.documentable):
             return Decision(case, posture, DENY, bases, regardless=True)
-        if always(changes.approving, changes.documentable):
+        if decision == PEND and always(changes.approving, changes.documentable):
             return Decision(case, posture, APPROVE, bases, regardless=True)
     return Decision(case, posture, decision, bases)
 
 
-def changes_of(case: Case, posture: str, bases: Bases) -> Changes:
-    """Return what could be documented of a case under a posture."""
-    key = (posture, *bases)
+def changes_of(case: Case, posture: str, bases: Bases, turning_out: bool = False) -> Changes:
+    """Return what could be documented of a case under a posture, or how its open leaves may turn out."""
+    key = (posture, turning_out, *bases)
     known: Changes | None = case.changes.get(key)
-    return known or remember(case.changes, key, _changes_of(case, posture, bases), DECISIONS)
+    return known or remember(case.changes, key, _changes_of(case, posture, bases, turning_out), DECISIONS)
 
 
-def _changes_of(case: Case, posture: str, bases: Bases) -> Changes:
+def _changes_of(case: Case, posture: str, bases: Bases, turning_out: bool) -> Changes:
     def verdict(supposed: Case) -> str:
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
 
     unsettled = [base for base in bases if base.decision in (PEND, REVIEW)]
     pending = [
-        changes_of(base.case, posture, ()) if base.decision == PEND or base.note == UNMENTIONED else None
+        changes_of(base.case, posture, (), turning_out) if base.decision == PEND or base.note == UNMENTIONED else None
         for base in unsettled
     ]
-    return Changes(case, posture == ADVISORY, verdict, pending if bases else None)
+    return Changes(case, posture == ADVISORY, verdict, pending if bases else None, turning_out)
 
 
 def _base_in_review(case: Case, bases: Bases) -> bool:

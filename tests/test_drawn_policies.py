@@ -107,3 +107,22 @@ def test_what_an_unverified_clause_decides_is_not_decided_regardless(knowledge: 
     line = kg.determine(parsed(document), trial, "trial", "payer").to_dict()["lines"][0]
     assert line["decision"] == "pend" and not line["decidedRegardless"]
     assert refused(trial, [document], Background(trial.graph, knowledge.root)) == []
+
+
+def test_a_leaf_that_names_no_field_is_one_thing_or_the_other(knowledge: kg.Knowledge) -> None:
+    """Of two exclusions one holds, however many units there are: nobody is asked, and nothing is approved."""
+    excluding = "a cov:Criterion , cov:ExclusionClause ; cov:inEdition :edition ; cov:sourceStatus cov:seen"
+    turtle = f"""{POLICY} {NAMED}
+        :units a cov:NumberLeaf ; {WORDS} ; sh:path cov:units ; sh:minInclusive 4 .
+        :few a cov:Criterion ; {WORDS} ; sh:not :units .
+        :covered a cov:Criterion , cov:CoverageClause ; {WORDS} ; cov:inEdition :edition ;
+            cov:sourceStatus cov:seen ; sh:and ( line:study ) .
+        :one {excluding} ; {WORDS} ; sh:and ( :units ) .
+        :other {excluding} ; {WORDS} ; sh:and ( :few ) ."""
+    trial = build(extended(knowledge, turtle), "", knowledge.root)
+    document = example("c01")
+    document = {**document, "lines": [{"code": line["code"]} for line in document["lines"]]}
+    for posture in POSTURES:
+        line = kg.determine(parsed(document), trial, "trial", posture).to_dict()["lines"][0]
+        assert (line["decision"], line["missing"], line["decidedRegardless"]) == ("deny", [], True)
+    assert refused(trial, [document], Background(trial.graph, knowledge.root)) == []

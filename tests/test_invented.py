@@ -48,8 +48,9 @@ EXCLUSIONS = exclusion("one", ":ill") + exclusion("other", ":well")  # one of th
         ("payer", f"{ILL} {COVERED} ; sh:and ( :either ) . :either {WORDS} ; sh:or ( :ill :well ) .", "approve"),
         ("payer", f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {EXCLUSIONS}", "deny"),
         ("advisory", f"{ILL} {HURT} {COVERED} ; sh:and ( :hurt ) . {EXCLUSIONS}", "deny"),
+        ("advisory", f"{ILL} {COVERED} ; sh:and ( line:ssep ) . {EXCLUSIONS}", "deny"),
     ],
-    ids=["covered", "excluded", "excluded, though not yet covered"],
+    ids=["covered", "excluded", "excluded, though not yet covered", "excluded, though a guideline supports it"],
 )
 def test_what_follows_from_a_fact_and_from_its_absence_is_decided(
     posture: str, turtle: str, decision: str, knowledge: kg.Knowledge

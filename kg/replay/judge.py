@@ -142,7 +142,9 @@ class Judge:
             is_unverified = any(clause.iri in doubted for clause in case.clauses)
             note = UNVERIFIED if is_unverified else CONFLICTING
             return Verdict(case, posture, REVIEW, bases, doubted, note, is_doubted=True)
-        always = regardless(case, posture, self.record, self.book) if decision == PEND else ""
+        is_open = decision != DENY and not case.bits(case.root)[0]
+        always = regardless(case, posture, self.record, self.book) if is_open else ""
+        always = "" if always == decision else always
         said = tuple(because(case, always or decision, posture)) or tuple(because(case, PEND, posture))
         return Verdict(case, posture, always or decision, bases, said, is_regardless=bool(always))
 
