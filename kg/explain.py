@@ -114,7 +114,7 @@ class Teller:
             "conflicts": list(self.conflicts(judged.number, case)) if case.guidance else [],
             "guidance": [self.guidance(item) for item in case.guidance],
             "postures": separated(judged) if len({*decisions.values()}) > 1 else [],
-            "path": self.proof.path(case.root, judged.node, judged.readings[self.posture], against),
+            "path": self.proof.line(case.root, judged.node, judged.readings[self.posture], against),
         }
         return told
 

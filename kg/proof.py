@@ -80,14 +80,22 @@ class Proof:
         self._ways: dict[tuple[Outcome, tuple[Term, ...]], _Way | tuple[()]]
         self._ways = words.knowledge.remember(("ways",), dict)
 
-    def path(self, outcome: Outcome, focus: str, reading: Reading, grounds: frozenset[str] = NO_GROUNDS) -> Json:
-        """Return the criteria tree below an outcome, passes as well as failures.
+    def line(self, root: Outcome, focus: str, reading: Reading, grounds: frozenset[str]) -> Json:
+        """Return the criteria tree of a line, passes as well as failures.
 
-        `grounds` are the leaves by each of which the line is denied: these list all their witnesses.
+        `grounds` are the leaves by each of which it is denied: these list all their witnesses.
         """
-        head = self._heads.get(outcome) or self._head(outcome, reading.plan)
-        at = _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
+        at = self._at(focus, reading, grounds)
+        heads = [self._heads.get(part) or self._head(part, reading.plan) for part in root.parts]
+        return {**_said(root), "parts": [head.tell(self, head, at) for head in heads]}
+
+    def path(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
+        """Return the criteria tree below an outcome at a line or another node, passes as well as failures."""
+        head, at = self._heads.get(outcome) or self._head(outcome, reading.plan), self._at(focus, reading, NO_GROUNDS)
         return head.tell(self, head, at) if focus in self.lines else self._elsewhere(head, at)
+
+    def _at(self, focus: str, reading: Reading, grounds: frozenset[str]) -> _At:
+        return _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
 
     def _join(self, head: _Head, at: _At) -> Json:
         node = head.node.copy()
@@ -149,16 +157,7 @@ class Proof:
 
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
         criterion, of_claim = outcome.criterion, plan.of_claims.get(outcome.criterion)
-        node: Json = {
-            "criterion": criterion.iri,
-            "label": criterion.label,
-            "clause": criterion.clause,
-            "quote": criterion.quote,
-            "status": outcome.status,
-            "kind": criterion.kind,
-            "witnesses": [],
-            "parts": [],
-        }
+        node = _said(outcome)
         tell = Proof._leaf if criterion.is_leaf else Proof._join
         if criterion.is_leaf:
             node["words"] = []
@@ -351,6 +350,21 @@ class Proof:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
         for triple, (_, rule) in self._derived.items():
             yield {"triple": list(_row(triple)), "rule": rule, "from": [*map(list, self._shown[triple][0])]}
+
+
+def _said(outcome: Outcome) -> Json:
+    """Return what a node of a tree says that no claim bears on, with room for what one does."""
+    criterion = outcome.criterion
+    return {
+        "criterion": criterion.iri,
+        "label": criterion.label,
+        "clause": criterion.clause,
+        "quote": criterion.quote,
+        "status": outcome.status,
+        "kind": criterion.kind,
+        "witnesses": [],
+        "parts": [],
+    }
 
 
 def _row(triple: Triple) -> Row:
