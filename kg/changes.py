@@ -173,6 +173,7 @@ class Asked:
         self.docket = docket
         self.atoms = Table(self._atoms, MANY)
         self.named = Table(self._named, MANY)
+        self.present: Table[Atom, Atom] = Table(lambda x: x if x.is_field else x._replace(status=PRESENT), MANY)
 
     def _named(self, i: int) -> tuple[int, Named, Named]:
         """Return an atom with the leaf of this line that asks for it: its bit, what it asks for, and what within it."""
@@ -315,7 +316,8 @@ class Changes:
         """Return the facts that would settle the clauses that an approval leaves open, as if they were present."""
         excluded = self.case.groups[NOT_EXCLUDED].caveats
         asked = union([one for part in caveats for one in self.sets(part, part not in excluded)])
-        return {atom if atom.is_field else atom._replace(status=PRESENT): None for atom in self.atoms(asked)}
+        present = self.asked.present
+        return {present[atom]: None for atom in self.atoms(asked)}
 
     def recording(self) -> dict[Atom, None]:
         """Return the facts that the record was shown not to hold: it can still be completed."""
