@@ -378,8 +378,8 @@ def asked_of(case: Case) -> Asked:
 def documentable_of(case: Case) -> Documentable:
     """Return what could be documented of operations in the regions of a case."""
     plan = case.docket.plan
-    known: dict[frozenset[str], Documentable] = plan.knowledge.remember(("documentable",), dict)
-    return known.get(case.operated) or remember(known, case.operated, Documentable(plan, case.operated))
+    known: Documentable | None = plan.documentable.get(case.operated)
+    return known or remember(plan.documentable, case.operated, Documentable(plan, case.operated))
 
 
 def has_both_sides(case: Case) -> bool:

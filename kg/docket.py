@@ -26,7 +26,7 @@ from kg.knowledge import (
 from kg.lazy import Table, lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome, joined
-from kg.plan import BASE, CONTINUOUS, MANY, Plan, plan_of, remember
+from kg.plan import BASE, CONTINUOUS, MANY, Plan, plan_for, remember
 from kg.sets import NONE, Sets, members, sets_for
 from kg.terms import COV
 
@@ -276,12 +276,12 @@ class Book:
     """An edition of a policy with the guidelines of its day: what makes a docket for a line."""
 
     def __init__(self, knowledge: Knowledge, edition: Edition, guidelines: Iterable[tuple[str, Edition]]) -> None:
-        self.plan = plan_of(knowledge)
-        self.knowledge = knowledge
-        self.edits = Edits(self.plan, knowledge, edition)
         self.clauses = [clause for clause in edition.clauses if not clause.effect]
         kinds = (*RECOMMENDATION, *OPPOSITION, *EVIDENCE)
         self.guidelines = [(name, c) for name, guideline in guidelines for c in guideline.clauses if c.kind in kinds]
+        self.plan = plan_for([*edition.clauses, *(clause for _, clause in self.guidelines)], knowledge)
+        self.knowledge = knowledge
+        self.edits = Edits(self.plan, knowledge, edition)
         concerns = [c.concerns for c in (*self.clauses, *(c for _, c in self.guidelines)) if c.concerns]
         self.mask = self.plan.states([*concerns, *(c for c in (knowledge.criteria.get(CONTINUOUS),) if c)])
         self._dockets = Table(self._docket, CASES)

@@ -88,7 +88,3 @@ class Bits(NamedTuple):
     met: int
     refuted: int
     within: int
-
-    def only(self, mask: int) -> "Bits":
-        """Return the bits of some leaves."""
-        return Bits(self.met & mask, self.refuted & mask, self.within & mask)

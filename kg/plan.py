@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from kg.criteria import Criterion
 from kg.errors import UnsupportedShapeError
-from kg.knowledge import Knowledge
+from kg.knowledge import Clause, Knowledge
 from kg.outcome import Bits, Outcome, joined
 from kg.path import BackStep, Path, Reached, Sequence, Step, branches
 from kg.shapes import Run, Shape
@@ -96,6 +96,7 @@ class Plan:
         self.found: dict[tuple[Values, ...], Shown] = {}
         self.outcomes: dict[tuple[Criterion, int, int, int], Outcome] = {}
         self.masks: dict[Criterion, int] = {}
+        self.documentable: dict[frozenset[str], Any] = {}  # by the regions of the operation
         self._reached: dict[tuple[int, Term], Reached] = {}
         places: dict[Way, Place] = {}
         inner: dict[str, Plan] = {}
@@ -348,14 +349,20 @@ def remember(memo: dict[_K, _V], key: _K, value: _V, many: int = MANY) -> _V:
 
 def plan_of(knowledge: Knowledge) -> Plan:
     """Return how all clauses and edits of the knowledge are read."""
-    return knowledge.remember(("plan",), lambda: _plan(knowledge))
+
+    def compute() -> Plan:
+        documents = (*knowledge.policies.values(), *knowledge.guidelines)
+        editions = [edition for document in documents for edition in document.editions]
+        return plan_for([clause for edition in editions for clause in edition.clauses], knowledge)
+
+    return knowledge.remember(("plan",), compute)
 
 
-def _plan(knowledge: Knowledge) -> Plan:
-    documents = (*knowledge.policies.values(), *knowledge.guidelines)
-    every = [clause for document in documents for edition in document.editions for clause in edition.clauses]
-    restorers = [clause.criterion for clause in every if clause.iri in {iri for c in every for iri in c.restored_by}]
-    clauses = [clause.criterion for clause in every] + restorers  # a line is asked for these twice
+def plan_for(clauses: list[Clause], knowledge: Knowledge) -> Plan:
+    """Return how some clauses are read, with the edits of all payers, and nothing else."""
+    restoring = {iri for clause in clauses for iri in clause.restored_by}
+    restorers = [clause.criterion for clause in clauses if clause.iri in restoring]  # a line is asked for these twice
+    concerns = [clause.concerns for clause in clauses if clause.concerns]
     lines = [knowledge.criteria[iri] for iri in (CONTINUOUS, BASE) if iri in knowledge.criteria]
-    roots = [*clauses, *(edit.criterion for edit in knowledge.edits), *lines]
-    return Plan(roots, knowledge)
+    asked = [*(clause.criterion for clause in clauses), *restorers, *(edit.criterion for edit in knowledge.edits)]
+    return Plan([*asked, *lines, *concerns], knowledge)

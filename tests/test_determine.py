@@ -12,6 +12,7 @@ import pyoxigraph as ox
 import pytest
 
 import kg
+from kg.decide import POSTURES
 from kg.graph import parse
 from kg.rdf import tell, to_ntriples, to_turtle
 from kg.terms import COV, local_name
@@ -209,3 +210,15 @@ def test_the_policy_is_chosen_by_name_or_payer(knowledge: kg.Knowledge) -> None:
             determined(knowledge, {**document, field: name})
         assert [fault.place for fault in error.value.faults] == [f"/{field}"]
         assert near in error.value.faults[0].help
+
+
+@pytest.mark.parametrize("posture", POSTURES)
+def test_no_answer_asks_what_only_another_policy_asks(posture: str, knowledge: kg.Knowledge) -> None:
+    """What is missing, and what would change a decision, names criteria of the policy, of guidelines or of all."""
+    for policy in knowledge.policies:
+        for said in ({}, {"diagnoses": ["M48.05"], "operation": {"procedures": []}, "facts": []}):
+            told = kg.determine(parsed({**example("c01"), **said}), knowledge, policy, posture).to_dict()
+            changes = (fact for line in told["lines"] for change in line["changes"] for fact in change["facts"])
+            asked = (*(fact for line in told["lines"] for fact in line["missing"]), *changes)
+            of = {fact["criterion"].partition("#")[0] for fact in asked if "criterion" in fact}
+            assert not [iri for iri in of if "/policy/" in iri and not iri.endswith(f"/{policy}")]

@@ -165,13 +165,13 @@ class Book:
         path = self.graph.value(criterion.iri, "http://www.w3.org/ns/shacl#path")
         return path is not None and next(iter(_first(self.graph, path)), "") == COV + "ofClaim"
 
-    @cached_property
-    def leaves(self) -> tuple[Criterion, ...]:
-        """Return every leaf of every clause and edit, in the order of the sources."""
-        documents = (*self.documents("Policy"), *self.documents("Guideline"))
-        clauses = (c for document in documents for edition in self.editions(document) for c in self.clauses(edition))
+    def leaves(self, policy: str, guidelines: Iterable[str]) -> tuple[Criterion, ...]:
+        """Return every leaf that may be asked under editions of a policy and of guidelines, in the order of these."""
+        spoken = [c for guideline in guidelines for c in self.clauses(guideline) if c.kind in STANCES]
+        clauses = (*self.clauses(policy), *spoken)
         lines = (read_criterion(self.graph, iri) for iri in (CONTINUOUS, BASE))
-        criteria = (*(c.criterion for c in clauses), *(edit.criterion for edit in self.edits), *lines)
+        concerns = (c.concerns for c in clauses if c.concerns)
+        criteria = (*(c.criterion for c in clauses), *(edit.criterion for edit in self.edits), *lines, *concerns)
         return tuple({leaf.iri: leaf for criterion in criteria for leaf in criterion.leaves()}.values())
 
 

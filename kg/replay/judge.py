@@ -71,10 +71,17 @@ class Judge:
         return found
 
     @cached_property
+    def guidelines(self) -> list[tuple[str, str]]:
+        """Return the guidelines in force on the date of service, each with its edition."""
+        book = self.book
+        found = ((one, book.edition(one, self.claim.service_date)) for one in book.documents("Guideline"))
+        return [(guideline, edition) for guideline, edition in found if edition]
+
+    @cached_property
     def record(self) -> Record:
         """Return what the record of the operation could say."""
         operated = frozenset(Stated(self.claim.iri, Graph(self.claim.facts), self.book.background).operated)
-        return record_of(self.book, operated)
+        return record_of(self.book, self.edition, tuple(edition for _, edition in self.guidelines), operated)
 
     def case(self, node: str, reading: Reading) -> Case:
         """Return the clauses that concern a line."""
@@ -85,10 +92,8 @@ class Judge:
             return tuple(c for c in clauses if c.concerns is None or reading.bits(c.concerns, node)[0])
 
         spoken: list[tuple[str, Clause]] = []
-        for guideline in book.documents("Guideline"):
-            edition = book.edition(guideline, self.claim.service_date)
-            clauses = concerning(edition) if edition else ()
-            spoken += [(book.notation(guideline), c) for c in clauses if c.kind in STANCES]
+        for guideline, edition in self.guidelines:
+            spoken += [(book.notation(guideline), c) for c in concerning(edition) if c.kind in STANCES]
         clauses = concerning(self.edition)
         is_continuous = reading.bits(read_criterion(book.graph, CONTINUOUS), node)[0]
         return Case(clauses, tuple(spoken), is_continuous, payable(book, clauses, is_continuous), reading, node)

@@ -35,13 +35,13 @@ class Atom(NamedTuple):
 class Record:
     """All that the record of an operation in some regions could say that some leaf asks for, each by its place."""
 
-    def __init__(self, book: Book, operated: frozenset[str]) -> None:
-        self.book, self.operated = book, operated
+    def __init__(self, book: Book, leaves: tuple[Criterion, ...], operated: frozenset[str]) -> None:
+        self.book, self.leaves, self.operated = book, leaves, operated
         self.atoms: list[Atom] = []
         self.asked: list[list[Criterion]] = []  # the leaves that ask for each by its own name
         self.brings: list[frozenset[str]] = []  # the leaves that each makes met, or refuted
         places: dict[tuple[str, bool, frozenset[str]], int] = {}
-        for leaf in book.leaves:
+        for leaf in leaves:
             for positive in (True, False):
                 if not leaf.concept or local_name(leaf.concept) in book.facts:
                     self._enter(leaf, positive, places)
@@ -49,7 +49,7 @@ class Record:
             (leaf.iri, positive): [
                 i for i, brings in enumerate(self.brings) if leaf.iri in brings and self.is_positive(i) == positive
             ]
-            for leaf in book.leaves
+            for leaf in leaves
             for positive in (True, False)
         }
 
@@ -57,7 +57,7 @@ class Record:
         if leaf.concept:
             status = "present" if positive else "absent"
             atom = Atom(local_name(leaf.concept), status, leaf.region, leaf.iri, False)
-            brings = frozenset(other.iri for other in self.book.leaves if self._settles(leaf, other, positive))
+            brings = frozenset(other.iri for other in self.leaves if self._settles(leaf, other, positive))
         else:
             atom = Atom("", "met" if positive else "not-met", "", leaf.iri, True)
             brings = frozenset({leaf.iri})
@@ -122,6 +122,6 @@ class Record:
 
 
 @cache
-def record_of(book: Book, operated: frozenset[str]) -> Record:
-    """Return what the record of an operation in some regions could say."""
-    return Record(book, operated)
+def record_of(book: Book, policy: str, guidelines: tuple[str, ...], operated: frozenset[str]) -> Record:
+    """Return what the record of an operation in some regions could say that editions ask for."""
+    return Record(book, book.leaves(policy, guidelines), operated)
