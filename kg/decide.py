@@ -88,7 +88,7 @@ class Decision:
     @lazy
     def changes(self) -> tuple[Change, ...]:
         """Return the minimal sets of facts that would secure, approve or deny the line."""
-        case, decision = self.case, self.decision
+        case, decision = self._undecided, self.decision
         if decision in (NOT_BILLABLE, REVIEW) or self.regardless or case.defeated:
             return ()  # what is defeated stays so, whatever else is documented
         found: list[tuple[str, int]] = []
@@ -103,7 +103,7 @@ class Decision:
     @lazy
     def missing(self) -> tuple[Atom, ...]:
         """Return the open facts that bear on a decision that is not settled by what is known."""
-        if self.decision == DENY and not (self.posture == FINAL and not self.case.defeated):
+        if self.decision == DENY and not (self.posture == FINAL and not self._undecided.defeated):
             return ()
         if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
             return ()
@@ -126,7 +126,21 @@ class Decision:
 
     @lazy
     def _changes(self) -> Changes:
-        return changes_of(self.case, self.posture, self.bases)
+        return changes_of(self._undecided, self.posture, self.bases)
+
+    @property
+    def is_unproven(self) -> bool:
+        """Say whether the line is denied for no more than what is undocumented."""
+        return self.decision == DENY and self.posture == FINAL and not self.case.defeated
+
+    @lazy
+    def _undecided(self) -> Case:
+        """Return the case as it is while a base line that is denied can still be proven."""
+        case = self.case
+        base = case.docket.plan.bit.get(BASE, 0)
+        if not case.bits.refuted & base or not any(one.is_unproven for one in self.bases):
+            return case
+        return case.supposing(case.bits._replace(refuted=case.bits.refuted & ~base))
 
 
 Bases = tuple[Decision, ...]
@@ -255,10 +269,10 @@ def _changes_of(case: Case, posture: str, bases: Bases, turning_out: bool) -> Ch
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
 
-    unsettled = [base for base in bases if base.decision in (PEND, REVIEW)]
     pending = [
-        changes_of(base.case, posture, (), turning_out) if base.decision == PEND or base.note == UNMENTIONED else None
-        for base in unsettled
+        changes_of(base.case, posture, (), turning_out) if base.decision != REVIEW or base.note == UNMENTIONED else None
+        for base in bases
+        if base.decision in (PEND, REVIEW) or base.is_unproven
     ]
     return Changes(case, posture == ADVISORY, verdict, pending if bases else None, turning_out)
 

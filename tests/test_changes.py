@@ -15,7 +15,7 @@ from hypothesis import assume
 import kg
 from kg.decide import POSTURES
 from kg.terms import local_name
-from tests.conftest import parsed
+from tests.conftest import example, parsed
 from tests.engines import statuses
 from tests.strategies import Document, claims, counts, for_all
 from tests.test_laws import flat, with_facts
@@ -315,3 +315,13 @@ def test_decided_regardless_is_what_every_completion_says(count: int, knowledge:
                 assert line["decidedRegardless"] == (len({decisions[i][posture] for decisions in every}) == 1)
 
     for_all(claims(knowledge), count, law)
+
+
+def test_a_line_added_to_others_can_be_proven_with_them(knowledge: kg.Knowledge) -> None:
+    """Under `final` a base study without documents is denied, and what is added to it; documents approve both."""
+    document = {**example("c01"), "facts": []}
+    line = kg.determine(parsed(document), knowledge, "anthem-cg-surg-104", "final").to_dict()["lines"][-1]
+    assert (line["decision"], line["decidedRegardless"]) == ("deny", False) and line["missing"]
+    facts = [{"fact": fact["fact"], "status": fact["status"]} for fact in line["changes"][0]["facts"]]
+    proven = kg.determine(parsed({**document, "facts": facts}), knowledge, "anthem-cg-surg-104", "final").to_dict()
+    assert line["changes"][0]["to"] == proven["lines"][-1]["decision"] == "approve"

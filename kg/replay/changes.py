@@ -24,7 +24,7 @@ class Changes:
     """What could be documented of a line under a posture, and of the base lines to which it is added."""
 
     def __init__(self, verdict: Verdict, book: Book, record: Record) -> None:
-        self.verdict, self.case, self.posture = verdict, verdict.case, verdict.posture
+        self.verdict, self.case, self.posture = verdict, undecided(verdict), verdict.posture
         self.book, self.record = book, record
         self.bases = [Changes(base, book, record) for base in verdict.bases]
         self.supposes_support = self.posture == "advisory" and not self.case.is_supported
@@ -49,7 +49,7 @@ class Changes:
     @property
     def pends(self) -> bool:
         """Say whether the line waits for facts."""
-        return self.verdict.decision == PEND
+        return self.verdict.decision == PEND or is_unproven(self.verdict)
 
     @property
     def is_uncovered(self) -> bool:
@@ -110,10 +110,10 @@ class Changes:
         """
         if decision == APPROVE:
             return least(chain.from_iterable(base.leading(APPROVE) for base in self.bases if base.pends))
-        undecided = [base for base in self.bases if base.verdict.decision not in (DENY, NOT_BILLABLE)]
-        if not all(base.pends or base.is_uncovered for base in undecided):
+        left = [base for base in self.bases if base.pends or base.verdict.decision not in (DENY, NOT_BILLABLE)]
+        if not all(base.pends or base.is_uncovered for base in left):
             return []
-        return of_each((base.leading(DENY) for base in undecided), self.record.is_consistent)
+        return of_each((base.leading(DENY) for base in left), self.record.is_consistent)
 
     def _sets(self, criterion: Criterion, positive: bool) -> Sets:
         """Return the least sets of facts that bring a side of a criterion about."""
@@ -208,6 +208,18 @@ class Changes:
         if self.verdict.decision == REVIEW:
             return not self.case.is_mentioned or self.is_unanimous(REVIEW)
         return self.verdict.decision in (APPROVE, DENY) and not any(self.changes())
+
+
+def is_unproven(verdict: Verdict) -> bool:
+    """Say whether a line is denied for no more than what is undocumented, which `final` counts against it."""
+    return verdict.posture == "final" and verdict.decision == DENY and not verdict.case.is_defeated
+
+
+def undecided(verdict: Verdict) -> Case:
+    """Return a line as it is while a base line that is denied can still be proven."""
+    case, base = verdict.case, verdict.case.leaves.get(BASE)
+    is_refuted = base is not None and case.bits(base) == (False, True)
+    return case.supposing({BASE: OPEN}) if is_refuted and any(map(is_unproven, verdict.bases)) else case
 
 
 def _asked(atom: Atom) -> Atom:
