@@ -282,6 +282,13 @@ class Changes:
     def _recommending(self) -> list[Outcome]:
         return [self.docket.plan.outcome(criterion, self.case.bits) for criterion in self.docket.recommending]
 
+    def might_turn(self, approved: bool) -> bool:
+        """Say whether some facts would send the line at least to a person: what else they lead to is in doubt."""
+        if approved:
+            return any(self._to_deny)
+        readings = (self.case, self.case.verified()) if self.docket.unverified else (self.case,)
+        return any(one for case in readings for one in self._approve(case))
+
     def bearing(self) -> dict[Atom, None]:
         """Return what could be shown that bears on the decision, be it only that a person must look."""
         return dict.fromkeys(self.atoms(union((*self._to_approve, *self._to_deny)) & ~self.documentable.negative))

@@ -115,14 +115,27 @@ class Decision:
         order = self.case.docket.order
         return tuple(sorted(asked, key=lambda atom: (order.get(atom.leaf, -1), atom)))
 
-    @property
+    @lazy
     def decided_regardless(self) -> bool:
         """Say whether every completion of the open facts gives this decision: no document is worth asking for."""
         if self.decision == NOT_BILLABLE or self.case.stopped.doubtfully:
             return True
+        if self.note == BASE_IN_REVIEW:
+            return self._stays_in_review
         if self.decision == REVIEW:
             return not self.case.docket.mentioned or self._changes.unanimous(REVIEW)
-        return self.regardless or (not self.changes and self.decision in (APPROVE, DENY))
+        if self.decision == PEND or self.changes:
+            return False
+        if self.regardless or (self._undecided.defeated and self.posture != FINAL):
+            return True
+        return not self._changes.might_turn(self.decision == APPROVE)
+
+    @property
+    def _stays_in_review(self) -> bool:
+        """Say whether no base line can be approved, nor the line be denied by clauses of its own."""
+        settled = (base.decision in (DENY, NOT_BILLABLE, REVIEW) and base.decided_regardless for base in self.bases)
+        own = (g.outcome for name, g in self.case.groups.items() if name not in (COVERED, DOCUMENTED))
+        return all(settled) and not any(self._changes.sets(outcome, False) for outcome in own)
 
     @lazy
     def _changes(self) -> Changes:
@@ -244,7 +257,7 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
     if decision == REVIEW:
         return Decision(case, posture, REVIEW, note=UNMENTIONED)
     if bases and decision != APPROVE and _base_in_review(case, bases):
-        return Decision(case, posture, REVIEW, note=BASE_IN_REVIEW, doubts=(BASE,))
+        return Decision(case, posture, REVIEW, bases, note=BASE_IN_REVIEW, doubts=(BASE,))
     if case.is_doubtful and (doubts := tuple(dict.fromkeys(_doubts(case, posture, decision)))):
         unverified = any(iri in case.docket.clauses for iri in doubts)
         return Decision(case, posture, REVIEW, note=UNVERIFIED if unverified else CONFLICTING, doubts=doubts)

@@ -205,9 +205,22 @@ class Changes:
         """Say whether every completion of the open facts gives this decision: no document is worth asking for."""
         if self.verdict.is_regardless:
             return True
+        if self.verdict.decision == REVIEW and self.verdict.because == (BASE,):  # a base line is for review
+            settled = (DENY, NOT_BILLABLE, REVIEW)
+            own = (group for group in self.case.root.parts if group.iri not in (COVERED, DOCUMENTED))
+            return not any(self.sets(group, False) for group in own) and all(
+                base.verdict.decision in settled and base.is_decided_regardless() for base in self.bases
+            )
         if self.verdict.decision == REVIEW:
             return not self.case.is_mentioned or self.is_unanimous(REVIEW)
-        return self.verdict.decision in (APPROVE, DENY) and not any(self.changes())
+        if self.verdict.decision not in (APPROVE, DENY) or any(self.changes()):
+            return False
+        if self.case.is_defeated and self.posture != "final":
+            return True
+        other = DENY if self.verdict.decision == APPROVE else APPROVE  # to which facts may lead, or to a person
+        is_read_twice = other == APPROVE and self.case.unverified and self.fewer.is_mentioned
+        readings = (self.case, self.fewer) if is_read_twice else (self.case,)
+        return not any(one for case in readings for one in self.sets(*self.goal(other, case)))
 
 
 def is_unproven(verdict: Verdict) -> bool:
