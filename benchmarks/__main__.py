@@ -99,7 +99,7 @@ def main() -> None:
     half = CLAIMS // 2
     ours = statistics.median(first[half:])
     for earlier in five_line_claims(BEFORE, SEED + 1):
-        explain(*parsed([earlier]))
+        explain(parsed([earlier])[0])
     others = parsed(five_line_claims(half, SEED + 2))
     later = times([partial(explain, claim) for claim in others], f"after {BEFORE:,} others")
     measured = {f"first {half}": first[:half], f"next {half}": first[half:], f"{half} after {BEFORE:,} others": later}
