@@ -42,6 +42,7 @@ FORMATS = {
 }
 PAUSE = 0.2  # seconds from one look at the journal to the next: few large batches cost less than many small ones
 BATCH = 64
+QUIET = 5  # seconds in which nothing was to be written, before files are merged
 GROWN = 1.05  # times: how much an index has grown when its files are merged again
 REST = 100  # times as long as merging took, until it may begin again: it gets a hundredth of the time at most
 MARK = ox.NamedNode("https://w3id.org/coverpath/index")
@@ -458,12 +459,13 @@ def indexed(data: Path) -> int:
 
 def follow(index: Index, quit: int) -> None:
     """Follow the journal until there is something to read, or the end of it, on the descriptor `quit`."""
-    wait = 0.0
+    wait, written = 0.0, time.monotonic()
     while not select.select([quit], [], [], wait)[0]:
         began = time.monotonic()
         try:
             taken = index.step()
-            if not taken:  # many writes would have to wait for it
+            written = began if taken else written
+            if began - written >= QUIET:  # writes, and answers on the same cores, would have to wait for it
                 index.tidy()
             wait = 0.0 if taken == BATCH else max(0.0, began + PAUSE - time.monotonic())
         except urllib.error.URLError as error:  # the server is away: try again, and lose nothing
