@@ -42,7 +42,7 @@ class Reading:
         self._traces: dict[tuple[Term, Place], Reached] = {}
         self._back: dict[str, dict[Term, list[Term]]] = {}
         self._within: dict[Plan, Reading] = {}
-        self._before: Reading | None = None  # how base lines are decided
+        self._before: Reading | None = None  # without the decisions of base lines, where these are known
 
     def with_decisions(self, decisions: Mapping[str, str]) -> "Reading":
         """Return the reading with the decisions of base lines; what these do not bear on stays as it was read."""

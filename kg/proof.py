@@ -97,6 +97,9 @@ class Proof:
     def _at(self, focus: str, reading: Reading, grounds: frozenset[str]) -> _At:
         return _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
 
+    def _new(self, head: _Head, at: _At) -> Json:
+        return self._join(head, at) if head.parts else self._leaf(head, at)
+
     def _join(self, head: _Head, at: _At) -> Json:
         node = head.node.copy()
         node["witnesses"] = []
@@ -107,7 +110,7 @@ class Proof:
         """Tell what other criteria of the line ask for as well."""
         node = at.told.get(head)
         if node is None:
-            node = at.told[head] = self._join(head, at) if head.parts else self._leaf(head, at)
+            node = at.told[head] = self._new(head, at)
         return node
 
     def _of_claim(self, head: _Head, at: _At) -> Json:
@@ -119,7 +122,7 @@ class Proof:
             key = head, at.grounds & head.leaves
             known = self._of_claims.get(key)
             if known is None:
-                node = self._of_claims[key] = self._join(head, at) if head.parts else self._leaf(head, at)
+                node = self._of_claims[key] = self._new(head, at)
             else:
                 node = self._again(known, at.focus)
             at.told[head] = node
@@ -330,9 +333,8 @@ class Proof:
         sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
         every = chain.from_iterable(reading.all(leaf, focus, positive) for positive in sides)
         found = list(islice(every, LIMIT))
-        told = (
-            [first] if len(sides) == 1 else []
-        )  # what conflicts has a witness of both sides, which are told apart here
+        # Of what conflicts the first is a witness of both sides, which are told apart here.
+        told = [first] if len(sides) == 1 else []
         return told + [self._asserted(one, reading.reasoned) for one in found[len(told) :]]
 
     def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
