@@ -25,6 +25,7 @@ Sum = tuple[int, int, int, int, int]  # the leaves that are hit, that know a val
 NOTHING: Sum = (0, 0, 0, 0, 0)
 
 
+Others = list[tuple[Term, Outcome, "Reading"]]  # nodes of which a leaf asks a criterion: what it comes to, how read
 Found = tuple[Place, Term, Shown]  # a finding, where it was read, and what it shows
 
 
@@ -209,17 +210,15 @@ class Reading:
         """Yield the minimal witnesses by which a leaf is met at a node, or is refuted, in pieces."""
         found = self._finding if leaf.concept else self._of_others if leaf.parts else self._value
         earlier: list[frozenset[Triple]] = []
-        waiting: Pieces | None = None  # the last one: what is alone is compared with nothing
+        alone: Pieces | None = None  # the first one: what is alone is compared with nothing
         for pieces in found(leaf, focus, positive):
-            if waiting is None and not earlier:
-                waiting = pieces
+            if alone is None:
+                alone = pieces
                 yield pieces
                 continue
-            if waiting is not None:
-                earlier.append(frozenset(chain.from_iterable(waiting)))
-                waiting = None
+            earlier = earlier or [frozenset(chain.from_iterable(alone))]
             triples = frozenset(chain.from_iterable(pieces))
-            if not any(other <= triples for other in earlier):
+            if not any(map(triples.issuperset, earlier)):
                 yield pieces
                 earlier.append(triples)
 

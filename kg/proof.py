@@ -3,17 +3,18 @@
 What lines share is told once: within one determination, equal parts of their trees are the same objects.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import is_
 from typing import Any
 
 from kg.criteria import Criterion
-from kg.evaluate import Pieces, Reading
+from kg.evaluate import Others, Pieces, Reading
 from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
 from kg.reason import Reasoned
+from kg.shapes import Witness
 from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
@@ -28,8 +29,9 @@ NO_GROUNDS: frozenset[str] = frozenset()
 
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
-# What a triple comes down to: asserted triples, sentences, and the rule by which it follows, if it does.
-_Shown = tuple[dict[Row, None], Sequence[str], str]
+# What a triple comes down to: asserted triples, the rule by which it follows, if it does, and its premises.
+_Shown = tuple[dict[Row, None], str, Pieces]
+_Said = tuple[dict[Row, None], str, Sequence[str]]  # the same in sentences
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
 _Way = tuple[str, dict[Row, None], str, bool]
@@ -57,7 +59,9 @@ class _Head:
     node: Json
     parts: tuple["_Head", ...]
     leaves: frozenset[str]  # of a criterion that is read of the claim
+    predicate: str | None  # of the node itself, whose values decide a leaf
     tell: Callable[["Proof", "_Head", _At], Json]
+    anew: Callable[["Proof", "_Head", _At], Json]
 
 
 class Proof:
@@ -71,6 +75,7 @@ class Proof:
         self._derived: dict[Triple, tuple[int, str]] = {}
         # what was told of this claim, so that it is told once
         self._shown: dict[Triple, _Shown] = {}
+        self._said: dict[Triple, _Said] = {}
         self._shared: dict[Criterion, Evidence] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
@@ -97,20 +102,16 @@ class Proof:
     def _at(self, focus: str, reading: Reading, grounds: frozenset[str]) -> _At:
         return _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
 
-    def _new(self, head: _Head, at: _At) -> Json:
-        return self._join(head, at) if head.parts else self._leaf(head, at)
-
     def _join(self, head: _Head, at: _At) -> Json:
         node = head.node.copy()
-        node["witnesses"] = []
-        node["parts"] = [part.tell(self, part, at) for part in head.parts]
+        node["witnesses"], node["parts"] = [], [part.tell(self, part, at) for part in head.parts]
         return node
 
     def _once(self, head: _Head, at: _At) -> Json:
         """Tell what other criteria of the line ask for as well."""
         node = at.told.get(head)
         if node is None:
-            node = at.told[head] = self._new(head, at)
+            node = at.told[head] = head.anew(self, head, at)
         return node
 
     def _of_claim(self, head: _Head, at: _At) -> Json:
@@ -122,7 +123,7 @@ class Proof:
             key = head, at.grounds & head.leaves
             known = self._of_claims.get(key)
             if known is None:
-                node = self._of_claims[key] = self._new(head, at)
+                node = self._of_claims[key] = head.anew(self, head, at)
             else:
                 node = self._again(known, at.focus)
             at.told[head] = node
@@ -133,8 +134,7 @@ class Proof:
         node = self._silent.get(head)
         if node is None:
             node = self._silent[head] = head.node.copy()
-            node["witnesses"] = []
-            node["parts"] = [self._unknown(part, at) for part in head.parts]
+            node["witnesses"], node["parts"] = [], [self._unknown(part, at) for part in head.parts]
             if "words" in node:
                 node["words"] = []
                 self._ask(node, head.outcome.criterion.concept)
@@ -161,7 +161,7 @@ class Proof:
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
         criterion, of_claim = outcome.criterion, plan.of_claims.get(outcome.criterion)
         node = _said(outcome)
-        tell = Proof._leaf if criterion.is_leaf else Proof._join
+        tell = anew = Proof._leaf if criterion.is_leaf else Proof._join
         if criterion.is_leaf:
             node["words"] = []
             if not outcome.met:
@@ -176,7 +176,8 @@ class Proof:
         elif criterion in plan.repeated:
             tell = Proof._once
         parts = tuple([self._heads.get(part) or self._head(part, plan) for part in outcome.parts])
-        return remember(self._heads, outcome, _Head(outcome, node, parts, of_claim or NO_GROUNDS, tell))
+        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, plan.stated.get(criterion), tell, anew)
+        return remember(self._heads, outcome, head)
 
     def _again(self, told: Json, focus: str) -> Json:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
@@ -196,14 +197,20 @@ class Proof:
         node, outcome, reading = head.node.copy(), head.outcome, at.reading
         criterion = outcome.criterion
         node["parts"] = []
-        predicate = reading.plan.stated.get(criterion)
-        if predicate is not None and (stated := self._stated(outcome, at.focus, predicate, reading)):
+        if head.predicate is not None and (stated := self._stated(outcome, at, head.predicate)):
             node["witnesses"], node["words"], alone = stated
             if criterion.iri in at.grounds:
                 first = node["witnesses"]
                 node["alternatives"] = [first] if alone else self.alternatives(outcome, at.focus, reading, first)
             return node
-        if outcome.met or outcome.refuted:
+        if criterion.parts:
+            others = list(reading.others(criterion, at.focus))
+            node["parts"] = [self._of_other(inner, str(other), within) for other, inner, within in others]
+            node["words"] = []
+            node["witnesses"], derived = self._through(outcome, at, others, node["parts"])
+            if derived:
+                node["derived"] = derived
+        elif outcome.met or outcome.refuted:
             node["witnesses"], node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
             if derived:
                 node["derived"] = derived
@@ -212,21 +219,16 @@ class Proof:
         else:
             node["witnesses"], node["words"] = [], []
             self._ask(node, criterion.concept)
-        if criterion.parts:
-            others = reading.others(criterion, at.focus)
-            node["parts"] = [self._of_other(inner, str(other), within) for other, inner, within in others]
-            node["words"] = []
         if criterion.iri in at.grounds:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
         return node
 
-    def _stated(
-        self, outcome: Outcome, focus: str, predicate: str, reading: Reading
-    ) -> tuple[Rows, list[str], bool] | None:
+    def _stated(self, outcome: Outcome, at: _At, predicate: str) -> tuple[Rows, list[str], bool] | None:
         """Return the witness of a leaf that the one stated value of a property decides, and whether it is the only one.
 
         That is what most leaves ask for: the code of a line, and what it is.
         """
+        focus, reading = at.focus, at.reading
         key = (focus, predicate)
         values = reading.index.get(key, ())
         way = self._ways.get((outcome, values))
@@ -258,6 +260,47 @@ class Proof:
 
     # Witnesses
 
+    def _through(self, outcome: Outcome, at: _At, others: Others, told: list[Json]) -> tuple[Rows, list[int]]:
+        """Return the witness of a leaf that asks a criterion of other nodes: the way there, and what they are told by."""
+        leaf, reading = outcome.criterion, at.reading
+        rows: dict[Row, None] = {}
+        derived: dict[int, None] = {}
+        for positive in (True, False):
+            if not (outcome.met if positive else outcome.refuted):
+                continue
+            every = positive == (leaf.kind == "EveryLeaf")
+            traces: Mapping[Term, Witness] | None = None
+            for (node, inner, within), part in zip(others, told, strict=True):
+                if not every and not (inner.met if positive else inner.refuted):
+                    continue
+                if traces is None:
+                    traces = reading.traces(at.focus, reading.plan.others[leaf.iri][0])
+                    self._put((traces[node],), reading.reasoned, rows, derived)
+                if inner.criterion.is_leaf and inner.met != inner.refuted:
+                    rows |= dict.fromkeys(map(tuple, part["witnesses"]))
+                    derived |= dict.fromkeys(part.get("derived", ()))
+                else:
+                    self._put(within.first_of(inner.criterion, node, positive), reading.reasoned, rows, derived)
+                if not every:
+                    break
+        return [*map(list, rows)], [*derived]
+
+    def _put(self, pieces: Pieces, reasoned: Reasoned, rows: dict[Row, None], derived: dict[int, None]) -> None:
+        """Put what pieces of a witness come down to among asserted triples and derivations."""
+        for piece in pieces:
+            if type(piece) is Known:
+                rows |= piece.rows
+                continue
+            for triple in piece:
+                shown, rule, _ = self._shown.get(triple) or self._show(triple, reasoned)
+                rows |= shown
+                if rule:
+                    derived[self._number(triple, rule)] = None
+
+    def _number(self, triple: Triple, rule: str) -> int:
+        """Return the place of a derived triple among those that were told."""
+        return self._derived.setdefault(triple, (len(self._derived), rule))[0]
+
     def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
         leaf = outcome.criterion
@@ -288,11 +331,11 @@ class Proof:
                     words += self.words.known(piece) if piece.words is None else piece.words
                     continue
                 for triple in piece:
-                    shown, said, rule = self._shown.get(triple) or self._show(triple, reading.reasoned)
+                    shown, rule, said = self._said.get(triple) or self._say(triple, reading.reasoned)
                     rows |= shown
                     words += said
                     if rule:
-                        derived.append(self._derived.setdefault(triple, (len(self._derived), rule))[0])
+                        derived.append(self._number(triple, rule))
             if not positive and (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
             if words:
@@ -302,30 +345,38 @@ class Proof:
 
     def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
         """Return what a triple comes down to: the premises that it follows from, or itself."""
-        rule, premises = reasoned.why(triple) or ("", ())
+        s, p, o = triple
+        rule, premises = (reasoned.why(triple) if (s, p) in reasoned.concluded else None) or ("", ())
+        rows: dict[Row, None] = {}
         if premises:
-            shown = self._premises(triple, rule, premises)
+            for piece in premises:
+                rows |= piece.rows if type(piece) is Known else Known(piece).rows
         else:
-            shown = {_row(triple): None}, () if triple[1] in SILENT else (self.words.sentence(triple),), ""
-        self._shown[triple] = shown
+            rule = ""
+            rows[triple if type(s) is str and type(o) is str else _row(triple)] = None  # type: ignore[index]
+        shown = self._shown[triple] = rows, rule, premises
         return shown
 
-    def _premises(self, triple: Triple, rule: str, premises: Pieces) -> _Shown:
-        rows: dict[Row, None] = {}
+    def _say(self, triple: Triple, reasoned: Reasoned) -> _Said:
+        """Return what a triple comes down to, in sentences, too."""
+        rows, rule, premises = self._shown.get(triple) or self._show(triple, reasoned)
         words: list[str] = []
         for piece in premises:
             known = piece if type(piece) is Known else Known(piece)
-            rows |= known.rows
             words += self.words.known(known) if known.words is None else known.words
-        if rule in CONCLUSIONS:
+        if rule in CONCLUSIONS or not (rule or triple[1] in SILENT):
             words.append(self.words.sentence(triple))
-        return rows, words, rule
+        said = self._said[triple] = rows, rule, words
+        return said
 
     def _sources(self, triples: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
-        nodes = dict.fromkeys(s for s, p, _ in triples if p == CONCEPT)
-        found = ((node, source) for node in nodes for source in self.index.get((node, SOURCE), ()))
-        return [{"fact": node, "source": source.value} for node, source in found if isinstance(source, Literal)]
+        return [
+            {"fact": node, "source": source.value}
+            for node in dict.fromkeys([s for s, p, _ in triples if p == CONCEPT])
+            for source in self.index.get((node, SOURCE), ())
+            if isinstance(source, Literal)
+        ]
 
     def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Rows) -> list[Rows]:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
@@ -351,7 +402,7 @@ class Proof:
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
         for triple, (_, rule) in self._derived.items():
-            yield {"triple": list(_row(triple)), "rule": rule, "from": [*map(list, self._shown[triple][0])]}
+            yield {"triple": [*_row(triple)], "rule": rule, "from": [*map(list, self._shown[triple][0])]}
 
 
 def _said(outcome: Outcome) -> Json:
