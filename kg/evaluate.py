@@ -7,7 +7,7 @@ Jakubowski, Van den Bussche, EDBT 2023).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, product
+from itertools import chain, product, repeat
 
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
@@ -41,7 +41,7 @@ class Reading:
         self._found: dict[Term, list[Found]] = {}
         self._outcomes: dict[tuple[Criterion, Term], Outcome] = {}
         self._traces: dict[tuple[Term, Place], Reached] = {}
-        self._back: dict[str, dict[Term, list[Term]]] = {}
+        self._back: dict[tuple[Term, str], list[Term]] = {}
         self._within: dict[Plan, Reading] = {}
         self._before: Reading | None = None  # without the decisions of base lines, where these are known
 
@@ -175,18 +175,19 @@ class Reading:
             if isinstance(step, Step):
                 found = [self.index.get((node, step.predicate), ()) for node in nodes]
             else:
-                found = [tuple(self._into(step.predicate).get(node, ())) for node in nodes]
+                found = [tuple(self.back.get((node, step.predicate), ())) for node in nodes]
             nodes = found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
         return nodes
 
-    def _into(self, predicate: str) -> dict[Term, list[Term]]:
-        if predicate not in self._back:
-            back = self._back[predicate] = {}
-            for (s, p), values in self.index.items():
-                if p == predicate:
-                    for value in values:
-                        back.setdefault(value, []).append(s)
-        return self._back[predicate]
+    @property
+    def back(self) -> dict[tuple[Term, str], list[Term]]:
+        """Return the subjects of each value, of the properties that are walked backwards."""
+        if not self._back:
+            back, walked = self._back, self.plan.backwards
+            for s, p in [(s, p) for s, p in self.index if p in walked]:
+                for value in self.index[s, p]:
+                    back.setdefault((value, p), []).append(s)
+        return self._back
 
     def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
         """Return what a criterion comes to at a node."""
@@ -195,8 +196,7 @@ class Reading:
         if known is None:
             plan = self.plan
             if plan.alone:  # nodes of which the same is said are the same
-                get = self.index.get
-                values = (criterion, tuple([get((focus, predicate)) for predicate in plan.alone]))
+                values = criterion, *map(self.index.get, zip(repeat(focus), plan.alone))
                 found = plan.by_values.get(values)
                 known = found or remember(plan.by_values, values, plan.outcome(criterion, self.bits(focus)))
             else:
@@ -332,7 +332,7 @@ class Reading:
                         if end not in further:
                             further[end] = (*trace, (node, step.predicate, end))
                 else:
-                    for end in self._into(step.predicate).get(node, ()):
+                    for end in self.back.get((node, step.predicate), ()):
                         if end not in further:
                             further[end] = (*trace, (end, step.predicate, node))
             reached = further

@@ -118,9 +118,10 @@ class Plan:
             if len(where) == 1 and not where[0][0].way:
                 self.stated[leaf] = where[0][1]
         self.own = tuple((place, place.way) for place in places.values() if place not in of_claim)
+        self.backwards = {step.predicate for way in places for step in way if isinstance(step, BackStep)}
         self.of_decisions = self._reading_decisions(places.values())
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
-        self.by_values: dict[tuple[Criterion, tuple[Values | None, ...]], Outcome] = {}
+        self.by_values: dict[tuple[Criterion | Values | None, ...], Outcome] = {}
         if len(places) == 1 and () in places and not places[()].asks and not places[()].facts:
             self.alone = tuple(places[()].asked)
 

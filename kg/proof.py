@@ -3,7 +3,7 @@
 What lines share is told once: within one determination, equal parts of their trees are the same objects.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import is_
@@ -29,9 +29,8 @@ NO_GROUNDS: frozenset[str] = frozenset()
 
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
-# What a triple comes down to: asserted triples, the rule by which it follows, if it does, and its premises.
+# What a triple follows from: asserted triples, the rule by which it does, and its premises; nothing if it is asserted.
 _Shown = tuple[dict[Row, None], str, Pieces]
-_Said = tuple[dict[Row, None], str, Sequence[str]]  # the same in sentences
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
 _Way = tuple[str, dict[Row, None], str, bool]
@@ -75,7 +74,7 @@ class Proof:
         self._derived: dict[Triple, tuple[int, str]] = {}
         # what was told of this claim, so that it is told once
         self._shown: dict[Triple, _Shown] = {}
-        self._said: dict[Triple, _Said] = {}
+        self._said: dict[Triple, list[str]] = {}
         self._shared: dict[Criterion, Evidence] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
@@ -285,21 +284,36 @@ class Proof:
                     break
         return [*map(list, rows)], [*derived]
 
-    def _put(self, pieces: Pieces, reasoned: Reasoned, rows: dict[Row, None], derived: dict[int, None]) -> None:
-        """Put what pieces of a witness come down to among asserted triples and derivations."""
+    def _put(
+        self,
+        pieces: Pieces,
+        reasoned: Reasoned,
+        rows: dict[Row, None],
+        derived: dict[int, None] | None = None,
+        words: list[str] | None = None,
+    ) -> None:
+        """Put what pieces of a witness come down to among asserted triples, derivations and sentences."""
+        concluded = reasoned.concluded
         for piece in pieces:
             if type(piece) is Known:
                 rows |= piece.rows
+                if words is not None:
+                    words += self.words.known(piece) if piece.words is None else piece.words
                 continue
             for triple in piece:
-                shown, rule, _ = self._shown.get(triple) or self._show(triple, reasoned)
-                rows |= shown
-                if rule:
-                    derived[self._number(triple, rule)] = None
-
-    def _number(self, triple: Triple, rule: str) -> int:
-        """Return the place of a derived triple among those that were told."""
-        return self._derived.setdefault(triple, (len(self._derived), rule))[0]
+                s, p, o = triple
+                if (s, p) in concluded:
+                    shown, rule, premises = self._shown.get(triple) or self._show(triple, reasoned)
+                    if premises:
+                        rows |= shown
+                        if derived is not None:
+                            derived[self._derived.setdefault(triple, (len(self._derived), rule))[0]] = None
+                        if words is not None:
+                            words += self._said.get(triple) or self._say(triple, rule, premises)
+                        continue
+                rows[triple if type(s) is str and type(o) is str else _row(triple)] = None  # type: ignore[index]
+                if words is not None and p not in SILENT:
+                    words.append(self.words.sentence(triple))
 
     def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
@@ -320,54 +334,37 @@ class Proof:
         leaf = outcome.criterion
         told: list[str] = []
         rows: dict[Row, None] = {}
-        derived: list[int] = []
+        derived: dict[int, None] = {}
         for positive in (True, False):
             if not (outcome.met if positive else outcome.refuted):
                 continue
             words: list[str] = []
-            for piece in reading.first(leaf, focus, positive):
-                if type(piece) is Known:
-                    rows |= piece.rows
-                    words += self.words.known(piece) if piece.words is None else piece.words
-                    continue
-                for triple in piece:
-                    shown, rule, said = self._said.get(triple) or self._say(triple, reading.reasoned)
-                    rows |= shown
-                    words += said
-                    if rule:
-                        derived.append(self._number(triple, rule))
+            self._put(reading.first(leaf, focus, positive), reading.reasoned, rows, derived, words)
             if not positive and (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
             if words:
                 told.append("; ".join(dict.fromkeys(words)))
         triples = [*map(list, rows)]
-        return triples, told, list(dict.fromkeys(derived)), self._sources(triples) if leaf.concept else []
+        return triples, told, [*derived], self._sources(triples) if leaf.concept else []
 
     def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
-        """Return what a triple comes down to: the premises that it follows from, or itself."""
-        s, p, o = triple
-        rule, premises = (reasoned.why(triple) if (s, p) in reasoned.concluded else None) or ("", ())
+        """Return what a triple follows from."""
         rows: dict[Row, None] = {}
-        if premises:
-            for piece in premises:
-                rows |= piece.rows if type(piece) is Known else Known(piece).rows
-        else:
-            rule = ""
-            rows[triple if type(s) is str and type(o) is str else _row(triple)] = None  # type: ignore[index]
+        rule, premises = reasoned.why(triple) or ("", ())
+        for piece in premises:
+            rows |= piece.rows if type(piece) is Known else Known(piece).rows
         shown = self._shown[triple] = rows, rule, premises
         return shown
 
-    def _say(self, triple: Triple, reasoned: Reasoned) -> _Said:
-        """Return what a triple comes down to, in sentences, too."""
-        rows, rule, premises = self._shown.get(triple) or self._show(triple, reasoned)
-        words: list[str] = []
+    def _say(self, triple: Triple, rule: str, premises: Pieces) -> list[str]:
+        """Return what a triple follows from in sentences."""
+        words = self._said[triple] = []
         for piece in premises:
             known = piece if type(piece) is Known else Known(piece)
             words += self.words.known(known) if known.words is None else known.words
-        if rule in CONCLUSIONS or not (rule or triple[1] in SILENT):
+        if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
-        said = self._said[triple] = rows, rule, words
-        return said
+        return words
 
     def _sources(self, triples: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
@@ -391,12 +388,7 @@ class Proof:
     def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
         """Return a witness as asserted triples."""
         rows: dict[Row, None] = {}
-        for piece in witness:
-            if type(piece) is Known:
-                rows |= piece.rows
-                continue
-            for triple in piece:
-                rows |= (self._shown.get(triple) or self._show(triple, reasoned))[0]
+        self._put(witness, reasoned, rows)
         return [*map(list, rows)]
 
     def derivations(self) -> Iterator[Json]:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from kg.knowledge import Knowledge
-from kg.lazy import Table
+from kg.lazy import Table, lazy
 from kg.rules.derived import Pieces, Premises
 from kg.terms import ANATOMY, COV, XSD, Known, Literal, Term, Triple, local_name
 
@@ -43,23 +43,71 @@ class Code:
         )
         self.region = graph.iri(iri, REGION)
         self.takes_operated_region = (iri, COV + "takesOperatedRegion", TRUE) in graph
-        self.states = _objects(knowledge, iri, "states")
-        self.denies = knowledge.denied_by(iri)
-        self.excludes = knowledge.excluded_by(iri)
-        self.surgical_sites = knowledge.surgical_sites(iri)
-        self.courses = knowledge.courses(iri)
-        self.added_to = _objects(knowledge, iri, "addOnTo")
-        self.not_with = _objects(knowledge, iri, "notWith")
-        self.contained_in = tuple(str(whole) for whole in graph.subjects(COV + "comprises", iri))
-        self.is_continuous = CONTINUOUS in self.above
-        self.unit_minutes, self.remainder_minutes = (
-            knowledge.number(iri, COV + name) for name in ("unitMinutes", "remainderMinutes")
-        )
-        self.timed: Premises = tuple(
-            (iri, COV + name, value)
-            for name in ("unitMinutes", "remainderMinutes")
-            for value in graph.objects(iri, COV + name)
-        )
+        self._knowledge = knowledge
+
+    @lazy
+    def states(self) -> tuple[str, ...]:
+        """Return the conditions that the code states."""
+        return self._objects("states")
+
+    @lazy
+    def denies(self) -> Mapping[str, Premises]:
+        """Return the conditions whose absence the code states, each with the steps that lead there."""
+        return self._knowledge.denied_by(self.iri)
+
+    @lazy
+    def excludes(self) -> Mapping[str, Premises]:
+        """Return the codes that the code excludes, each with the steps that lead there."""
+        return self._knowledge.excluded_by(self.iri)
+
+    @lazy
+    def surgical_sites(self) -> Mapping[str, Premises]:
+        """Return where an operation or disorder of the code is, each place with the steps that lead there."""
+        return self._knowledge.surgical_sites(self.iri)
+
+    @lazy
+    def courses(self) -> Reached:
+        """Return the structures that the pathways of a study run through, each with the way there."""
+        return self._knowledge.courses(self.iri)
+
+    @lazy
+    def added_to(self) -> tuple[str, ...]:
+        """Return the codes, or their kinds, to which the code is added."""
+        return self._objects("addOnTo")
+
+    @lazy
+    def not_with(self) -> tuple[str, ...]:
+        """Return the codes with which the code is not reported."""
+        return self._objects("notWith")
+
+    @lazy
+    def contained_in(self) -> tuple[str, ...]:
+        """Return the codes of comprehensive studies that comprise this one."""
+        return tuple(str(whole) for whole in self._knowledge.graph.subjects(COV + "comprises", self.iri))
+
+    @lazy
+    def is_continuous(self) -> bool:
+        """Say whether the code is reported by time."""
+        return CONTINUOUS in self.above
+
+    @lazy
+    def unit_minutes(self) -> int | None:
+        """Return how many minutes a unit has."""
+        return self._knowledge.number(self.iri, COV + "unitMinutes")
+
+    @lazy
+    def remainder_minutes(self) -> int | None:
+        """Return from how many minutes on a remainder is a unit."""
+        return self._knowledge.number(self.iri, COV + "remainderMinutes")
+
+    @lazy
+    def timed(self) -> Premises:
+        """Return the triples that say how minutes make units."""
+        graph, names = self._knowledge.graph, (COV + "unitMinutes", COV + "remainderMinutes")
+        return tuple((self.iri, name, value) for name in names for value in graph.objects(self.iri, name))
+
+    def _objects(self, name: str) -> tuple[str, ...]:
+        return tuple(str(value) for value in self._knowledge.graph.objects(self.iri, COV + name))
 
     def period(self, day: date) -> Period:
         """Return what the code is on a day."""
@@ -74,10 +122,6 @@ class Code:
 
 
 VALID = (COV + "ValidCode",)
-
-
-def _objects(knowledge: Knowledge, code: str, name: str) -> tuple[str, ...]:
-    return tuple(str(value) for value in knowledge.graph.objects(code, COV + name))
 
 
 class Place:
