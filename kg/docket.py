@@ -4,7 +4,7 @@ Which clauses concern a line depends on what it is; what they come to, on the fa
 of the line's leaves. A case names nothing of a claim: lines on which the facts say the same are one case.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from kg.knowledge import (
 from kg.lazy import Table, lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome, joined
-from kg.plan import BASE, CONTINUOUS, MANY, Plan, plan_for, remember
+from kg.plan import BASE, CONTINUOUS, Plan, plan_for, remember
 from kg.sets import NONE, Sets, members, sets_for
 from kg.terms import COV
 
@@ -64,8 +64,7 @@ class Ground(NamedTuple):
 class Group:
     """What a group of clauses comes to, and which of its clauses bring it there, or would have to be shown."""
 
-    def __init__(self, docket: "Docket", outcome: Outcome) -> None:
-        self.docket = docket
+    def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
         self.name = outcome.criterion.iri
         self.met, self.refuted = outcome.met, outcome.refuted
@@ -97,8 +96,20 @@ class Group:
             Ground(part.criterion.iri.removesuffix(UNLESS), leaves)
             for part in by_itself
             if (part.met if excludes else part.refuted)
-            for leaves in self.docket.grounds_of[part, excludes]
+            for leaves in grounds_of(part, excludes)
         )
+
+
+def grounds_of(outcome: Outcome, positive: bool) -> Iterator[tuple[str, ...]]:
+    """Yield the minimal sets of leaves that make an outcome met, or refuted, each in the order of the source."""
+    leaves = tuple(dict.fromkeys(outcome.criterion.leaves()))
+    place = {leaf: 1 << i for i, leaf in enumerate(leaves)}
+
+    def so(leaf: Outcome, positive: bool) -> Sets:
+        return (place[leaf.criterion],) if (leaf.met if positive else leaf.refuted) else NONE
+
+    for one in sets_for(outcome, positive, so):
+        yield tuple(leaves[i].iri for i in members(one))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +138,7 @@ class Docket:
         """Return the docket as if no unverified clause were written; None where nothing would mention the line."""
         clauses = {iri: clause for iri, clause in self.clauses.items() if clause.verified}
         base = self.plan.knowledge.criteria.get(BASE) if self.continuous else None
-        return replace(self, root=root_of(clauses, base)) if self._mentioned(clauses.values()) else None
+        return replace(self, root=root_of(clauses, base, self.plan)) if self._mentioned(clauses.values()) else None
 
     def _mentioned(self, clauses: Iterable[Clause]) -> bool:
         return self.continuous or any(clause.kind in (*COVERAGE, *EXCLUSION) for clause in clauses)
@@ -163,32 +174,16 @@ class Docket:
         """Return what of a state bears on a line."""
         return self.plan.states((self.root,)) | self.guiding
 
-    # What follows from the bits of a few leaves recurs from claim to claim
-
-    def _states(self, criterion: Criterion) -> tuple[int, Table[int, Outcome]]:
-        """Return what of a state bears on a criterion, and what that comes to by it."""
-        plan = self.plan
-        return plan.states((criterion,)), Table(lambda state: plan.outcome(criterion, plan.bits(state)), CASES)
-
     @lazy
     def groups(self) -> tuple[tuple[str, int, Table[int, Group]], ...]:
         """Return the groups, exclusions first, each with what of a state bears on it and what it comes to by that."""
         parts = sorted(self.root.parts, key=lambda part: part.iri != NOT_EXCLUDED)
-        return tuple((part.iri, self.plan.states((part,)), self._group(part)) for part in parts)
-
-    def _group(self, criterion: Criterion) -> Table[int, Group]:
-        clauses = [self._states(part) for part in criterion.parts]
-
-        def compute(state: int) -> Group:
-            parts = [outcomes[state & mask] for mask, outcomes in clauses]
-            return Group(self, joined(criterion, parts))
-
-        return Table(compute, CASES)
+        return tuple((part.iri, *groups_of(part, self.plan)) for part in parts)
 
     @lazy
     def guidance(self) -> Table[int, tuple[Guidance, ...]]:
         """Return what guidelines say of a line, by the state of their leaves."""
-        clauses = [(d, c, STANCES.get(c.kind, "reports"), *self._states(c.criterion)) for d, c in self.guidelines]
+        clauses = [(d, c, STANCES.get(c.kind, "reports"), *_states(c.criterion, self.plan)) for d, c in self.guidelines]
 
         def compute(state: int) -> tuple[Guidance, ...]:
             spoken = [
@@ -200,18 +195,6 @@ class Docket:
         return Table(compute, CASES)
 
     @lazy
-    def grounds_of(self) -> Table[tuple[Outcome, bool], tuple[tuple[str, ...], ...]]:
-        """Return the minimal sets of leaves that make an outcome met, or refuted, each in the order of the source."""
-
-        def so(leaf: Outcome, positive: bool) -> Sets:
-            return (1 << self.order[leaf.criterion.iri],) if (leaf.met if positive else leaf.refuted) else NONE
-
-        def compute(key: tuple[Outcome, bool]) -> tuple[tuple[str, ...], ...]:
-            return tuple(tuple(self.leaves[i].iri for i in members(one)) for one in sets_for(*key, so))
-
-        return Table(compute, MANY)
-
-    @lazy
     def cases(self) -> dict[tuple[object, ...], "Case"]:
         """Return the cases of lately."""
         return {}
@@ -221,6 +204,30 @@ class Docket:
         key = (state & self.mask, operated, stopped)
         known = self.cases.get(key)
         return known or remember(self.cases, key, Case(self, *key), CASES)
+
+
+# What follows from the bits of a few leaves recurs from claim to claim
+
+
+def groups_of(criterion: Criterion, plan: Plan) -> tuple[int, Table[int, Group]]:
+    """Return what of a state bears on a group of clauses, and what it comes to by that; dockets share it."""
+    known: tuple[int, Table[int, Group]] | None = plan.groups.get(criterion)
+    return known or remember(plan.groups, criterion, _groups_of(criterion, plan))
+
+
+def _groups_of(criterion: Criterion, plan: Plan) -> tuple[int, Table[int, Group]]:
+    clauses = [_states(part, plan) for part in criterion.parts]
+
+    def compute(state: int) -> Group:
+        parts = [outcomes[state & mask] for mask, outcomes in clauses]
+        return Group(joined(criterion, parts))
+
+    return plan.states((criterion,)), Table(compute, CASES)
+
+
+def _states(criterion: Criterion, plan: Plan) -> tuple[int, Table[int, Outcome]]:
+    """Return what of a state bears on a criterion, and what that comes to by it."""
+    return plan.states((criterion,)), Table(lambda state: plan.outcome(criterion, plan.bits(state)), CASES)
 
 
 class Case:
@@ -300,36 +307,30 @@ class Book:
         clauses = {clause.iri: clause for clause in self.clauses if concerns(clause)}
         continuous = CONTINUOUS in known and self.plan.outcome(known[CONTINUOUS], bits).met
         spoken = tuple((document, clause) for document, clause in self.guidelines if concerns(clause))
-        root = root_of(clauses, known[BASE] if continuous else None)
+        root = root_of(clauses, known[BASE] if continuous else None, self.plan)
         return Docket(self.plan, clauses, spoken, continuous, root)
 
 
-def root_of(clauses: Mapping[str, Clause], base: Criterion | None) -> Criterion:
+def root_of(clauses: Mapping[str, Clause], base: Criterion | None, plan: Plan) -> Criterion:
     """Join clauses into the criterion that a line is payable; a line added to others is covered as they are."""
     groups = []
     for iri, (kind, label, kinds) in GROUPS.items():
-        members = [_restorable(clause, clauses) for clause in clauses.values() if clause.kind in kinds]
+        members = [_restorable(clause, clauses, plan) for clause in clauses.values() if clause.kind in kinds]
         if iri == COVERED and base is not None:
             members = [base]
         if members or iri == NOT_EXCLUDED:
-            groups.append(Criterion(iri, kind, label, parts=tuple(members)))
+            groups.append(plan.join(Criterion(iri, kind, label, parts=tuple(members))))
     return Criterion(COV + "payable", "and", "the line is payable", parts=tuple(groups))
 
 
-def _restorable(clause: Clause, clauses: Mapping[str, Clause]) -> Criterion:
+def _restorable(clause: Clause, clauses: Mapping[str, Clause], plan: Plan) -> Criterion:
     """Return an exclusion set aside where a more specific coverage clause is met (decision rule 15)."""
     restorers = tuple(clauses[iri].criterion for iri in clause.restored_by if iri in clauses)
     if clause.kind not in EXCLUSION or not restorers:
         return clause.criterion
-    label = f"{clause.criterion.label}, unless restored"
-    return replace(
-        clause.criterion,
-        iri=clause.iri + UNLESS,
-        kind="unless",
-        label=label,
-        parts=(clause.criterion, *restorers),
-        path=None,
-    )
+    label, parts = f"{clause.criterion.label}, unless restored", (clause.criterion, *restorers)
+    unless = replace(clause.criterion, iri=clause.iri + UNLESS, kind="unless", label=label, parts=parts, path=None)
+    return plan.join(unless)
 
 
 def book_of(claim: Claim, knowledge: Knowledge, edition: Edition) -> Book:

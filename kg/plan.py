@@ -96,6 +96,8 @@ class Plan:
         self.found: dict[tuple[Values, ...], Shown] = {}
         self.outcomes: dict[tuple[Criterion, int, int, int], Outcome] = {}
         self.masks: dict[Criterion, int] = {}
+        self.joins: dict[tuple[str, ...], Criterion] = {}  # by their parts
+        self.groups: dict[Criterion, Any] = {}  # what joins of clauses come to
         self.documentable: dict[frozenset[str], Any] = {}  # by the regions of the operation
         self._reached: dict[tuple[int, Term], Reached] = {}
         places: dict[Way, Place] = {}
@@ -173,8 +175,20 @@ class Plan:
             self.repeated.add(criterion)
             return criterion in self.of_claims
         self._sorted.add(criterion)
-        parts = [self._sort(part) for part in criterion.parts]  # each, though one may settle it
-        if not criterion.is_leaf and all(parts):
+        for part in criterion.parts:
+            self._sort(part)
+        return self._enter_join(criterion)
+
+    def join(self, criterion: Criterion) -> Criterion:
+        """Return a join of criteria of the plan: of the same parts the same one, so that what it comes to is shared."""
+        key = (criterion.iri, *[part.iri for part in criterion.parts])
+        if key not in self.joins:
+            self.joins[key] = criterion
+            self._enter_join(criterion)
+        return self.joins[key]
+
+    def _enter_join(self, criterion: Criterion) -> bool:
+        if not criterion.is_leaf and all(part in self.of_claims for part in criterion.parts):
             self.of_claims[criterion] = frozenset(leaf.iri for leaf in criterion.leaves())
         return criterion in self.of_claims
 
