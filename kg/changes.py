@@ -191,7 +191,7 @@ class Asked:
         return tuple(sorted([deeper if within & bit else shallow for bit, shallow, deeper in named]))
 
 
-Pending = list["Changes | None"]
+Pending = list["Changes | None"]  # of the lines to which one is added
 
 
 class Changes:
@@ -207,7 +207,7 @@ class Changes:
         case: Case,
         advisory: bool,
         verdict: Callable[[Case], str],
-        pending: "Pending | None" = None,
+        pending: Pending | None = None,
         turning_out: bool = False,
     ) -> None:
         self.case = case

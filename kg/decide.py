@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from kg.changes import Atom, Change, Changes, always, has_both_sides
+from kg.changes import Atom, Change, Changes, Pending, always, has_both_sides
 from kg.check import Hit, check, stops
 from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Case, Ground, book_of
 from kg.evaluate import Reading
@@ -17,7 +17,7 @@ from kg.knowledge import Edition, Knowledge
 from kg.lazy import lazy
 from kg.load import Claim
 from kg.outcome import Bits, Outcome
-from kg.plan import BASE, remember
+from kg.plan import BASE, MANY, remember
 from kg.reason import Reasoned
 from kg.terms import COV
 
@@ -25,7 +25,6 @@ APPROVE, DENY, PEND, NOT_BILLABLE, REVIEW = "approve", "deny", "pend", "not-bill
 PAYER, ADVISORY, FINAL = "payer", "advisory", "final"
 POSTURES = (PAYER, ADVISORY, FINAL)
 MAX_READINGS = 8  # conflicting leaves whose readings are tried one by one; with more, a person must look
-DECISIONS = 1 << 6  # of a case that are remembered: a line added to others has one for each of their decisions
 SETTLED = {APPROVE: COV + "approve", DENY: COV + "deny", NOT_BILLABLE: COV + "notBillable"}
 BASE_LINE = COV + "baseLine"
 UNVERIFIED = "unverified clauses would change the decision"
@@ -139,7 +138,23 @@ class Decision:
 
     @lazy
     def _changes(self) -> Changes:
-        return changes_of(self._undecided, self.posture, self.bases)
+        pending = [one._changes if one.can_turn else None for one in self.bases if one.is_pending]
+        return _changes_of(self._undecided, self.posture, pending if self.bases else None)
+
+    @lazy
+    def turning_out(self) -> Changes:
+        """Return how the open leaves may turn out, those included that nothing could document."""
+        return _turning_out(self._undecided, self.posture, self.bases)
+
+    @property
+    def is_pending(self) -> bool:
+        """Say whether a line added to this one waits for it."""
+        return self.decision in (PEND, REVIEW) or self.is_unproven
+
+    @property
+    def can_turn(self) -> bool:
+        """Say whether documents can settle what a person is not to look at anyway."""
+        return self.decision != REVIEW or self.note == UNMENTIONED
 
     @property
     def is_unproven(self) -> bool:
@@ -233,16 +248,17 @@ def settle(case: Case, posture: str) -> str:
 
 def decisions_of(case: Case) -> Mapping[str, Decision]:
     """Return the decision of a case under each posture, where it depends on no other line."""
-    if not case.alone:
-        case.alone = {posture: _decision(case, posture, ()) for posture in POSTURES}
-    return case.alone
+    known: Mapping[str, Decision] | None = case.docket.decisions.get(case)
+    if known is None:
+        known = case.docket.decisions[case] = {posture: _decision(case, posture, ()) for posture in POSTURES}
+    return known
 
 
 def decision_of(case: Case, posture: str, bases: Bases) -> Decision:
     """Return the decision of a line added to others under a posture: it depends on theirs."""
-    key = (posture, *bases)
-    known: Decision | None = case.decisions.get(key)
-    return known or remember(case.decisions, key, _decision(case, posture, bases), DECISIONS)
+    key = (case, posture, *bases)
+    known: Decision | None = case.docket.decisions.get(key)
+    return known or remember(case.docket.decisions, key, _decision(case, posture, bases), MANY)
 
 
 def _decision(case: Case, posture: str, bases: Bases) -> Decision:
@@ -262,7 +278,7 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
         unverified = any(iri in case.docket.clauses for iri in doubts)
         return Decision(case, posture, REVIEW, note=UNVERIFIED if unverified else CONFLICTING, doubts=doubts)
     if (decision == PEND or (decision == APPROVE and not case.met)) and has_both_sides(case):
-        changes = changes_of(case, posture, bases, turning_out=True)
+        changes = _turning_out(case, posture, bases)
         if always(changes.denying, changes.documentable):
             return Decision(case, posture, DENY, bases, regardless=True)
         if decision == PEND and always(changes.approving, changes.documentable):
@@ -270,24 +286,19 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
     return Decision(case, posture, decision, bases)
 
 
-def changes_of(case: Case, posture: str, bases: Bases, turning_out: bool = False) -> Changes:
+def _turning_out(case: Case, posture: str, bases: Bases) -> Changes:
+    pending = [one.turning_out if one.can_turn else None for one in bases if one.is_pending]
+    return _changes_of(case, posture, pending if bases else None, turning_out=True)
+
+
+def _changes_of(case: Case, posture: str, pending: Pending | None, turning_out: bool = False) -> Changes:
     """Return what could be documented of a case under a posture, or how its open leaves may turn out."""
-    key = (posture, turning_out, *bases)
-    known: Changes | None = case.changes.get(key)
-    return known or remember(case.changes, key, _changes_of(case, posture, bases, turning_out), DECISIONS)
 
-
-def _changes_of(case: Case, posture: str, bases: Bases, turning_out: bool) -> Changes:
     def verdict(supposed: Case) -> str:
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
 
-    pending = [
-        changes_of(base.case, posture, (), turning_out) if base.decision != REVIEW or base.note == UNMENTIONED else None
-        for base in bases
-        if base.decision in (PEND, REVIEW) or base.is_unproven
-    ]
-    return Changes(case, posture == ADVISORY, verdict, pending if bases else None, turning_out)
+    return Changes(case, posture == ADVISORY, verdict, pending, turning_out)
 
 
 def _base_in_review(case: Case, bases: Bases) -> bool:

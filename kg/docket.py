@@ -199,11 +199,21 @@ class Docket:
         """Return the cases of lately."""
         return {}
 
+    @lazy
+    def decisions(self) -> dict[object, Any]:
+        """Return what was decided of these: kept beside them, so that what is forgotten holds itself in no circle."""
+        return {}
+
     def case(self, state: int, operated: frozenset[str], stopped: Stopped) -> "Case":
         """Return the case that the state of a line makes, of an operation in some regions."""
         key = (state & self.mask, operated, stopped)
         known = self.cases.get(key)
-        return known or remember(self.cases, key, Case(self, *key), CASES)
+        if known is None:
+            if len(self.cases) >= CASES:
+                self.cases.clear()
+                self.decisions.clear()
+            known = self.cases[key] = Case(self, *key)
+        return known
 
 
 # What follows from the bits of a few leaves recurs from claim to claim
@@ -239,9 +249,6 @@ class Case:
         self.bits = docket.plan.bits(state)
         self.operated = operated
         self.stopped = stopped
-        self.alone: Mapping[str, Any] = {}  # the decisions, and those that depend on the lines to which it is added
-        self.decisions: dict[tuple[object, ...], Any] = {}
-        self.changes: dict[tuple[object, ...], Any] = {}
         self.groups = {name: groups[state & mask] for name, mask, groups in docket.groups}
         self.conflicts = self.bits.met & self.bits.refuted & docket.own  # the leaves on which the facts conflict
         self.is_doubtful = bool(self.conflicts or docket.unverified)  # so that decision rule 16 is to be asked

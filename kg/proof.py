@@ -260,7 +260,7 @@ class Proof:
     # Witnesses
 
     def _through(self, outcome: Outcome, at: _At, others: Others, told: list[Json]) -> tuple[Rows, list[int]]:
-        """Return the witness of a leaf that asks of other nodes: the way to them, and the witnesses that they are told by."""
+        """Return the witness of a leaf that asks of other nodes: the way there, and what shows what is so of them."""
         leaf, reading = outcome.criterion, at.reading
         rows: dict[Row, None] = {}
         derived: dict[int, None] = {}
