@@ -40,7 +40,7 @@ SUBCLASS_OF = RDFS + "subClassOf"
 LABEL = RDFS + "label"
 # New objects, looks at these, and looks at older ones, before garbage is looked for among all: that takes a third of
 # a second where thousands of claims are held, and finds nothing that the engine made.
-YOUNG, OLDER, OLDEST = 20_000, 20, 200
+YOUNG, OLDER, OLDEST = 20_000, 100, 50
 CAUDAL = ANATOMY + "directlyCaudalTo"
 ENCLOSES = ANATOMY + "encloses"
 EXITS_AT = ANATOMY + "exitsAt"

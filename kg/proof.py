@@ -59,6 +59,7 @@ class _Head:
     parts: tuple["_Head", ...]
     leaves: frozenset[str]  # of a criterion that is read of the claim
     predicate: str | None  # of the node itself, whose values decide a leaf
+    ways: dict[tuple[Term, ...], "_Way | tuple[()]"]  # by these values
     tell: Callable[["Proof", "_Head", _At], Json]
     anew: Callable[["Proof", "_Head", _At], Json]
 
@@ -81,8 +82,6 @@ class Proof:
         self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
         # what depends on the knowledge alone
         self._heads: dict[Outcome, _Head] = words.knowledge.remember(("heads",), dict)
-        self._ways: dict[tuple[Outcome, tuple[Term, ...]], _Way | tuple[()]]
-        self._ways = words.knowledge.remember(("ways",), dict)
 
     def line(self, root: Outcome, focus: str, reading: Reading, grounds: frozenset[str]) -> Json:
         """Return the criteria tree of a line, passes as well as failures.
@@ -124,7 +123,7 @@ class Proof:
             if known is None:
                 node = self._of_claims[key] = head.anew(self, head, at)
             else:
-                node = self._again(known, at.focus)
+                node = self._again(head, known, at.focus)
             at.told[head] = node
         return node
 
@@ -175,28 +174,27 @@ class Proof:
         elif criterion in plan.repeated:
             tell = Proof._once
         parts = tuple([self._heads.get(part) or self._head(part, plan) for part in outcome.parts])
-        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, plan.stated.get(criterion), tell, anew)
+        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, plan.stated.get(criterion), {}, tell, anew)
         return remember(self._heads, outcome, head)
 
-    def _again(self, told: Json, focus: str) -> Json:
+    def _again(self, head: _Head, told: Json, focus: str) -> Json:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
-        if told["witnesses"]:
-            node = told.copy()
+        node = told.copy()
+        if head.parts:
+            pairs = zip(head.parts, told["parts"], strict=True)
+            node["witnesses"] = []
+            node["parts"] = [one if part.outcome.silent else self._again(part, one, focus) for part, one in pairs]
+        elif told["witnesses"]:
             node["witnesses"] = [[focus, OF_CLAIM, self.claim], *told["witnesses"][1:]]
             if "alternatives" in told:
-                others = told["alternatives"]
-                node["alternatives"] = [[[focus, OF_CLAIM, self.claim], *one[1:]] for one in others]
-            return node
-        if "words" in told:
-            return told
-        parts = [self._again(part, focus) for part in told["parts"]]
-        return told if all(map(is_, parts, told["parts"])) else {**told, "witnesses": [], "parts": parts}
+                node["alternatives"] = [[[focus, OF_CLAIM, self.claim], *one[1:]] for one in told["alternatives"]]
+        return node
 
     def _leaf(self, head: _Head, at: _At) -> Json:
         node, outcome, reading = head.node.copy(), head.outcome, at.reading
         criterion = outcome.criterion
         node["parts"] = []
-        if head.predicate is not None and (stated := self._stated(outcome, at, head.predicate)):
+        if head.predicate is not None and (stated := self._stated(head, at, head.predicate)):
             node["witnesses"], node["words"], alone = stated
             if criterion.iri in at.grounds:
                 first = node["witnesses"]
@@ -222,7 +220,7 @@ class Proof:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
         return node
 
-    def _stated(self, outcome: Outcome, at: _At, predicate: str) -> tuple[Rows, list[str], bool] | None:
+    def _stated(self, head: _Head, at: _At, predicate: str) -> tuple[Rows, list[str], bool] | None:
         """Return the witness of a leaf that the one stated value of a property decides, and whether it is the only one.
 
         That is what most leaves ask for: the code of a line, and what it is.
@@ -230,9 +228,9 @@ class Proof:
         focus, reading = at.focus, at.reading
         key = (focus, predicate)
         values = reading.index.get(key, ())
-        way = self._ways.get((outcome, values))
+        way = head.ways.get(values)
         if way is None:
-            way = remember(self._ways, (outcome, values), self._way(outcome, predicate, values, reading.plan))
+            way = remember(head.ways, values, self._way(head.outcome, predicate, values, reading.plan))
         if not way:
             return None
         triple = (focus, predicate, values[0])
@@ -311,7 +309,7 @@ class Proof:
                         if words is not None:
                             words += self._said.get(triple) or self._say(triple, rule, premises)
                         continue
-                rows[triple if type(s) is str and type(o) is str else _row(triple)] = None  # type: ignore[index]
+                rows[triple if type(o) is str else (s, p, written(o))] = None  # type: ignore[index]  # s is an IRI
                 if words is not None and p not in SILENT:
                     words.append(self.words.sentence(triple))
 
@@ -335,17 +333,18 @@ class Proof:
         told: list[str] = []
         rows: dict[Row, None] = {}
         derived: dict[int, None] = {}
-        for positive in (True, False):
-            if not (outcome.met if positive else outcome.refuted):
-                continue
+        if outcome.met:
             words: list[str] = []
-            self._put(reading.first(leaf, focus, positive), reading.reasoned, rows, derived, words)
-            if not positive and (focus, AT_SITE) in self.index:
+            self._put(reading.first(leaf, focus, True), reading.reasoned, rows, derived, words)
+            told.append("; ".join(dict.fromkeys(words)))
+        if outcome.refuted:
+            words = []
+            self._put(reading.first(leaf, focus, False), reading.reasoned, rows, derived, words)
+            if (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
-            if words:
-                told.append("; ".join(dict.fromkeys(words)))
+            told.append("; ".join(dict.fromkeys(words)))
         triples = [*map(list, rows)]
-        return triples, told, [*derived], self._sources(triples) if leaf.concept else []
+        return triples, [*filter(None, told)], [*derived], self._sources(triples) if leaf.concept else []
 
     def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
         """Return what a triple follows from."""

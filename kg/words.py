@@ -95,7 +95,7 @@ class Words:
         self.reasoned = reasoned
         self.index = reasoned.index
         self.knowledge = reasoned.knowledge
-        self._own: dict[Term, str] = {}
+        self._names: dict[Term, str] = {}
         self._said: dict[Triple, str] = {}
         self.phrases = self.knowledge.remember(("phrases",), lambda: Phrases(self.knowledge))
 
@@ -166,15 +166,17 @@ class Words:
 
     def name(self, term: Term) -> str:
         """Return what a term is called in a sentence."""
-        return self._own.get(term) or self.phrases.names.get(term) or self._name(term)  # type: ignore[arg-type]
+        return self._names.get(term) or self._name(term)
 
     def _name(self, term: Term) -> str:
         if not isinstance(term, str):
-            return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
-        if term.startswith(self.claim):
-            known = self._own[term] = self._own_name(term)
-            return known
-        return self.phrases.names[term]
+            name = "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
+        elif term.startswith(self.claim):
+            name = self._own_name(term)
+        else:
+            name = self.phrases.names[term]
+        self._names[term] = name
+        return name
 
     def _own_name(self, term: str) -> str:
         part = term.rpartition("#")[2]
