@@ -7,7 +7,7 @@ Jakubowski, Van den Bussche, EDBT 2023).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, compress, product, repeat
+from itertools import chain, product, repeat
 
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
@@ -184,7 +184,7 @@ class Reading:
         """Return the subjects of each value, of the properties that are walked backwards."""
         if not self._back:
             back, walked = self._back, self.plan.backwards
-            for s, p in compress(self.index, [p in walked for _, p in self.index]):
+            for s, p in [(s, p) for s, p in self.index if p in walked]:
                 for value in self.index[s, p]:
                     back.setdefault((value, p), []).append(s)
         return self._back
