@@ -173,7 +173,12 @@ class Asked:
         self.docket = docket
         self.atoms = Table(self._atoms, MANY)
         self.named = Table(self._named, MANY)
-        self.present: Table[Atom, Atom] = Table(lambda x: x if x.is_field else x._replace(status=PRESENT), MANY)
+        self.present = Table(self._present, MANY)
+
+    @staticmethod
+    def _present(named: Named) -> Named:
+        place, atom = named
+        return place, atom if atom.is_field else atom._replace(status=PRESENT)
 
     def _named(self, i: int) -> tuple[int, Named, Named]:
         """Return an atom with the leaf of this line that asks for it: its bit, what it asks for, and what within it."""
@@ -185,10 +190,13 @@ class Asked:
         named = atom._replace(leaf=leaf.iri, region=leaf.region, name=name)
         return self.documentable.plan.bit[leaf.iri], (place, named), (place, named._replace(name=deeper))
 
-    def _atoms(self, key: tuple[int, int]) -> tuple[Named, ...]:
-        one, within = key
-        named = (self.named[i] for i in members(one))
-        return tuple(sorted([deeper if within & bit else shallow for bit, shallow, deeper in named]))
+    def names(self, one: int, within: int) -> list[Named]:
+        """Return the atoms of a set, with the places of the leaves that ask for them."""
+        named = self.named
+        return [deeper if within & bit else shallow for bit, shallow, deeper in [named[i] for i in members(one)]]
+
+    def _atoms(self, key: tuple[int, int]) -> tuple[Atom, ...]:
+        return tuple([atom for _, atom in sorted(self.names(*key))])
 
 
 Pending = list["Changes | None"]  # of the lines to which one is added
@@ -289,9 +297,9 @@ class Changes:
         readings = (self.case, self.case.verified()) if self.docket.unverified else (self.case,)
         return any(one for case in readings for one in self._approve(case))
 
-    def bearing(self) -> dict[Atom, None]:
+    def bearing(self) -> list[Named]:
         """Return what could be shown that bears on the decision, be it only that a person must look."""
-        return dict.fromkeys(self.atoms(union((*self._to_approve, *self._to_deny)) & ~self.documentable.negative))
+        return self.names(union((*self._to_approve, *self._to_deny)) & ~self.documentable.negative)
 
     def leads_to(self, one: int, decision: str) -> bool:
         """Say whether the line would be decided so with a set of facts, all that they imply included."""
@@ -319,17 +327,17 @@ class Changes:
                 return False
         return True
 
-    def settling(self, caveats: Iterable[Outcome]) -> dict[Atom, None]:
+    def settling(self, caveats: Iterable[Outcome]) -> list[Named]:
         """Return the facts that would settle the clauses that an approval leaves open, as if they were present."""
         excluded = self.case.groups[NOT_EXCLUDED].caveats
         asked = union([one for part in caveats for one in self.sets(part, part not in excluded)])
-        present = self.asked.present
-        return {present[atom]: None for atom in self.atoms(asked)}
+        return [self.asked.present[named] for named in self.names(asked)]
 
-    def recording(self) -> dict[Atom, None]:
+    def recording(self) -> list[Named]:
         """Return the facts that the record was shown not to hold: it can still be completed."""
-        documented = self.case.groups.get(DOCUMENTED)
-        return dict.fromkeys(self.documentable.recorded[documented.outcome] if documented else ())
+        documented, order = self.case.groups.get(DOCUMENTED), self.docket.order
+        atoms = self.documentable.recorded[documented.outcome] if documented else ()
+        return [(order[atom.leaf], atom) for atom in atoms]
 
     def sets(self, outcome: Outcome, positive: bool) -> Sets:
         """Return the minimal sets of atoms that make a criterion met, or refuted."""
@@ -363,9 +371,13 @@ class Changes:
             return any_of([base.approving for base in pending if base is not None])
         return all_of([base.denying if base is not None else NONE for base in pending], self.documentable.consistent)
 
-    def atoms(self, one: int) -> list[Atom]:
+    def names(self, one: int) -> list[Named]:
+        """Return the atoms of a set, with the places of the leaves that ask for them."""
+        return self.asked.names(one, self.case.bits.within)
+
+    def atoms(self, one: int) -> tuple[Atom, ...]:
         """Return the atoms of a set, in the order of the leaves that ask for them."""
-        return [atom for _, atom in self.asked.atoms[one, self.case.bits.within]]
+        return self.asked.atoms[one, self.case.bits.within]
 
 
 def union(sets: Iterable[int]) -> int:

@@ -97,7 +97,7 @@ class Decision:
             found += [(APPROVE, one) for one in self._changes.approving]
         if decision in (PEND, APPROVE):
             found += [(DENY, one) for one in self._changes.denying]
-        return tuple([Change(to, tuple(self._changes.atoms(one))) for to, one in found if one])
+        return tuple([Change(to, self._changes.atoms(one)) for to, one in found if one])
 
     @lazy
     def missing(self) -> tuple[Atom, ...]:
@@ -110,9 +110,8 @@ class Decision:
             return ()
         asked = self._changes.settling(self.caveats) if self.decision == APPROVE else self._changes.bearing()
         if self.decision == PEND:
-            asked.update(self._changes.recording())
-        order = self.case.docket.order
-        return tuple(sorted(asked, key=lambda atom: (order.get(atom.leaf, -1), atom)))
+            asked += self._changes.recording()
+        return tuple([atom for _, atom in sorted({*asked})])
 
     @lazy
     def decided_regardless(self) -> bool:

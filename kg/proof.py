@@ -6,7 +6,6 @@ What lines share is told once: within one determination, equal parts of their tr
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from operator import is_
 from typing import Any
 
 from kg.criteria import Criterion
