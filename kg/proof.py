@@ -19,7 +19,8 @@ from kg.words import AT_SITE, FIELDS, SILENT, Words
 
 Json = dict[str, Any]
 Row = tuple[str, str, str]
-Rows = list[list[str]]  # triples as JSON carries them
+Rows = dict[Row, None]  # triples in order: a dictionary is put into another fast
+Listed = list[list[str]]  # the same as JSON carries them
 FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 LIMIT = 256  # witnesses of one leaf that are listed
@@ -29,10 +30,10 @@ NO_GROUNDS: frozenset[str] = frozenset()
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 # What a triple follows from: asserted triples, the rule by which it does, and its premises; nothing if it is asserted.
-_Shown = tuple[dict[Row, None], str, Pieces]
+_Shown = tuple[Rows, str, Pieces]
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
-_Way = tuple[str, dict[Row, None], str, bool]
+_Way = tuple[str, Rows, str, bool]
 
 
 @dataclass(eq=False, slots=True)
@@ -76,6 +77,7 @@ class Proof:
         self._shown: dict[Triple, _Shown] = {}
         self._said: dict[Triple, list[str]] = {}
         self._shared: dict[Criterion, Evidence] = {}
+        self._rows_there: dict[tuple[Term, Outcome], Rows] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
         self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
@@ -207,7 +209,10 @@ class Proof:
             if derived:
                 node["derived"] = derived
         elif outcome.met or outcome.refuted:
-            node["witnesses"], node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
+            rows, node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
+            node["witnesses"] = [*map(list, rows)]
+            if at.focus not in self.lines:
+                self._rows_there[at.focus, outcome] = rows
             if derived:
                 node["derived"] = derived
             if sources:
@@ -219,7 +224,7 @@ class Proof:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
         return node
 
-    def _stated(self, head: _Head, at: _At, predicate: str) -> tuple[Rows, list[str], bool] | None:
+    def _stated(self, head: _Head, at: _At, predicate: str) -> tuple[Listed, list[str], bool] | None:
         """Return the witness of a leaf that the one stated value of a property decides, and whether it is the only one.
 
         That is what most leaves ask for: the code of a line, and what it is.
@@ -256,10 +261,10 @@ class Proof:
 
     # Witnesses
 
-    def _through(self, outcome: Outcome, at: _At, others: Others, told: list[Json]) -> tuple[Rows, list[int]]:
+    def _through(self, outcome: Outcome, at: _At, others: Others, told: list[Json]) -> tuple[Listed, list[int]]:
         """Return the witness of a leaf that asks of other nodes: the way there, and what shows what is so of them."""
         leaf, reading = outcome.criterion, at.reading
-        rows: dict[Row, None] = {}
+        rows: Rows = {}
         derived: dict[int, None] = {}
         for positive in (True, False):
             if not (outcome.met if positive else outcome.refuted):
@@ -273,7 +278,7 @@ class Proof:
                     traces = reading.traces(at.focus, reading.plan.others[leaf.iri][0])
                     self._put((traces[node],), reading.reasoned, rows, derived)
                 if inner.criterion.is_leaf and inner.met != inner.refuted:
-                    rows |= dict.fromkeys(map(tuple, part["witnesses"]))
+                    rows |= self._rows_there.get((node, inner)) or dict.fromkeys(map(tuple, part["witnesses"]))
                     derived |= dict.fromkeys(part.get("derived", ()))
                 else:
                     self._put(within.first_of(inner.criterion, node, positive), reading.reasoned, rows, derived)
@@ -285,7 +290,7 @@ class Proof:
         self,
         pieces: Pieces,
         reasoned: Reasoned,
-        rows: dict[Row, None],
+        rows: Rows,
         derived: dict[int, None] | None = None,
         words: list[str] | None = None,
     ) -> None:
@@ -325,12 +330,12 @@ class Proof:
         if known is None:
             known = self._shared[leaf] = self._evidence(outcome, focus, reading)
         (_, *rest), words, derived, sources = known  # after that of which claim it is
-        return [[focus, OF_CLAIM, self.claim], *rest], words, derived, sources
+        return dict.fromkeys(((focus, OF_CLAIM, self.claim), *rest)), words, derived, sources
 
     def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         leaf = outcome.criterion
         told: list[str] = []
-        rows: dict[Row, None] = {}
+        rows: Rows = {}
         derived: dict[int, None] = {}
         if outcome.met:
             words: list[str] = []
@@ -342,12 +347,11 @@ class Proof:
             if (focus, AT_SITE) in self.index:
                 words.append(self.words.not_there(focus))
             told.append("; ".join(dict.fromkeys(words)))
-        triples = [*map(list, rows)]
-        return triples, [*filter(None, told)], [*derived], self._sources(triples) if leaf.concept else []
+        return rows, [*filter(None, told)], [*derived], self._sources(rows) if leaf.concept else []
 
     def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
         """Return what a triple follows from."""
-        rows: dict[Row, None] = {}
+        rows: Rows = {}
         rule, premises = reasoned.why(triple) or ("", ())
         for piece in premises:
             rows |= piece.rows if type(piece) is Known else Known(piece).rows
@@ -364,7 +368,7 @@ class Proof:
             words.append(self.words.sentence(triple))
         return words
 
-    def _sources(self, triples: Rows) -> list[dict[str, str]]:
+    def _sources(self, triples: Iterable[Row]) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
         return [
             {"fact": node, "source": source.value}
@@ -373,7 +377,7 @@ class Proof:
             if isinstance(source, Literal)
         ]
 
-    def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Rows) -> list[Rows]:
+    def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Listed) -> list[Listed]:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
         leaf = outcome.criterion
         sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
@@ -383,9 +387,9 @@ class Proof:
         told = [first] if len(sides) == 1 else []
         return told + [self._asserted(one, reading.reasoned) for one in found[len(told) :]]
 
-    def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Rows:
+    def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Listed:
         """Return a witness as asserted triples."""
-        rows: dict[Row, None] = {}
+        rows: Rows = {}
         self._put(witness, reasoned, rows)
         return [*map(list, rows)]
 
