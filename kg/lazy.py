@@ -19,7 +19,7 @@ class lazy(Generic[T]):
 
     def __get__(self, instance: Any, owner: type) -> T:
         value: T = self.compute(instance)
-        instance.__dict__[self.name] = value
+        object.__setattr__(instance, self.name, value)  # its `__dict__` would make what else it has slow to read
         return value
 
 
