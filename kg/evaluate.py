@@ -97,8 +97,8 @@ class Reading:
                             or place.shown.get((predicate, values))
                             or plan.shown(place, predicate, values)
                         )
-                        hits |= shown[0]
-                        known |= shown[1]
+                        hits |= shown.hits
+                        known |= shown.known
                 if place.facts:
                     about = (
                         get((node, TYPE), ()),
@@ -107,9 +107,9 @@ class Reading:
                         get((node, REGION), ()),
                     )
                     shown = plan.found.get(about) or plan.facts_at(place, about)
-                    if shown[0] or shown[1]:
-                        met |= shown[0]
-                        refuted |= shown[1]
+                    if shown.hits or shown.known:
+                        met |= shown.hits
+                        refuted |= shown.known
                         self._found.setdefault(start, []).append((place, node, shown))
             for asks in place.asks if nodes else ():
                 yes, no, deeper = self._asked(asks, nodes)

@@ -34,7 +34,8 @@ Located = tuple[str, Term, Steps, str, Term | None, Steps]
 ANY = COV + "any"  # stands for whichever node of a claim it is
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Shown:
     """What values of a property, or what is said of a finding, show.
 
     `hits` are the leaves that are met by them, and `known` those that know a value by them, or are refuted by the
@@ -62,7 +63,8 @@ class Asked(NamedTuple):
     known: bool = True
 
 
-class Asks(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Asks:
     """A leaf that asks a criterion of every node, or of some, at the end of a way."""
 
     bit: int
@@ -314,7 +316,8 @@ class Plan:
     def state(self, bits: Bits) -> int:
         """Return the bits of leaves as one number."""
         width = len(self.leaves)
-        return bits.met | (bits.refuted | bits.within << width) << width
+        met, refuted, within = bits
+        return met | (refuted | within << width) << width
 
     def bits(self, state: int) -> Bits:
         """Return the bits of which a state is made."""

@@ -56,7 +56,7 @@ class _Head:
 
     outcome: Outcome
     node: Json
-    parts: tuple["_Head", ...]
+    parts: tuple[tuple[Callable[["Proof", "_Head", _At], Json], "_Head"], ...]  # with how each is told
     leaves: frozenset[str]  # of a criterion that is read of the claim
     predicate: str | None  # of the node itself, whose values decide a leaf
     ways: dict[tuple[Term, ...], "_Way | tuple[()]"]  # by these values
@@ -72,6 +72,7 @@ class Proof:
         self.lines = frozenset(lines)
         self.words = words
         self.claim = words.claim
+        self.suggestions = words.suggestions
         self._derived: dict[Triple, tuple[int, str]] = {}
         # what was told of this claim, so that it is told once
         self._shown: dict[Triple, _Shown] = {}
@@ -103,7 +104,7 @@ class Proof:
 
     def _join(self, head: _Head, at: _At) -> Json:
         node = head.node.copy()
-        node["witnesses"], node["parts"] = [], [part.tell(self, part, at) for part in head.parts]
+        node["witnesses"], node["parts"] = [], [tell(self, part, at) for tell, part in head.parts]
         return node
 
     def _once(self, head: _Head, at: _At) -> Json:
@@ -133,7 +134,7 @@ class Proof:
         node = self._silent.get(head)
         if node is None:
             node = self._silent[head] = head.node.copy()
-            node["witnesses"], node["parts"] = [], [self._unknown(part, at) for part in head.parts]
+            node["witnesses"], node["parts"] = [], [self._unknown(part, at) for _, part in head.parts]
             if "words" in node:
                 node["words"] = []
                 self._ask(node, head.outcome.criterion.concept)
@@ -144,7 +145,7 @@ class Proof:
         node = at.told.get(head)
         if node is None:
             if head.parts:
-                node = {**head.node, "witnesses": [], "parts": [self._elsewhere(part, at) for part in head.parts]}
+                node = {**head.node, "witnesses": [], "parts": [self._elsewhere(part, at) for _, part in head.parts]}
             else:
                 node = self._leaf(head, at)
             at.told[head] = node
@@ -154,7 +155,7 @@ class Proof:
 
     def _ask(self, node: Json, concept: str) -> None:
         """Word the question of an open leaf by what the codes of the claim suggest."""
-        if concept in self.words.suggestions:
+        if concept in self.suggestions:
             node["question"] = self.words.question(concept)
 
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
@@ -174,7 +175,8 @@ class Proof:
             tell = Proof._of_claim
         elif criterion in plan.repeated:
             tell = Proof._once
-        parts = tuple([self._heads.get(part) or self._head(part, plan) for part in outcome.parts])
+        below = [self._heads.get(part) or self._head(part, plan) for part in outcome.parts]
+        parts = tuple([(part.tell, part) for part in below])
         head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, plan.stated.get(criterion), {}, tell, anew)
         return remember(self._heads, outcome, head)
 
@@ -184,7 +186,7 @@ class Proof:
         if head.parts:
             pairs = zip(head.parts, told["parts"], strict=True)
             node["witnesses"] = []
-            node["parts"] = [one if part.outcome.silent else self._again(part, one, focus) for part, one in pairs]
+            node["parts"] = [one if part.outcome.silent else self._again(part, one, focus) for (_, part), one in pairs]
         elif told["witnesses"]:
             node["witnesses"] = [[focus, OF_CLAIM, self.claim], *told["witnesses"][1:]]
             if "alternatives" in told:
@@ -300,7 +302,7 @@ class Proof:
             if type(piece) is Known:
                 rows |= piece.rows
                 if words is not None:
-                    words += self.words.known(piece) if piece.words is None else piece.words
+                    words += piece.words or self.words.known(piece)
                 continue
             for triple in piece:
                 s, p, o = triple
@@ -363,7 +365,7 @@ class Proof:
         words = self._said[triple] = []
         for piece in premises:
             known = piece if type(piece) is Known else Known(piece)
-            words += self.words.known(known) if known.words is None else known.words
+            words += known.words or self.words.known(known)
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
         return words

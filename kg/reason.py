@@ -46,10 +46,10 @@ class Reasoned:
 
     def why(self, triple: Triple) -> tuple[str, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""
-        for by in self.concluded.get((triple[0], triple[1]), ()):
-            pieces = by.pieces(self.facts, triple)
+        for name, tell in self.concluded.get((triple[0], triple[1]), ()):
+            pieces = tell(self.facts, triple)
             if pieces is not None:
-                return by.rule, pieces
+                return name, pieces
         return None
 
 

@@ -135,10 +135,11 @@ class Words:
         """Return one triple in words."""
         known = self._said.get(triple)
         if known is None:
-            known = self._said[triple] = self._sentence(*triple)
+            known = self._said[triple] = self._sentence(triple)
         return known
 
-    def _sentence(self, s: Term, p: str, o: Term) -> str:
+    def _sentence(self, triple: Triple) -> str:
+        s, p, o = triple
         if p == CONCEPT:
             shown = self.phrases.notations[str(self.index[s, STATUS][0])]
             is_listed = "#fact-" in str(s)

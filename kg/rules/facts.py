@@ -5,6 +5,7 @@ that often applies finds its premises again among the facts, one that seldom doe
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kg.graph import Index
@@ -31,7 +32,8 @@ class By(NamedTuple):
 Concluded = dict[tuple[Term, str], tuple[By, ...]]
 
 
-class Site(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Site:
     """An operated level or region, what shows that it was operated on, and how it lies to the end of the cord."""
 
     node: str

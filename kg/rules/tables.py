@@ -1,9 +1,9 @@
 """What the rules ask of the knowledge, found once for each code, each place and each level where a cord may end."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
-from typing import NamedTuple
 
 from kg.knowledge import Knowledge
 from kg.lazy import Table, lazy
@@ -23,7 +23,8 @@ Reached = Mapping[Term, Premises]
 MANY = 1 << 12  # codes and concepts that are remembered, each; then they are found anew
 
 
-class Period(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Period:
     """What the validity of a code is until a day, and what bounds it."""
 
     until: date
