@@ -7,7 +7,7 @@ Jakubowski, Van den Bussche, EDBT 2023).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, product, repeat
+from itertools import chain, product
 
 from kg.criteria import Criterion
 from kg.outcome import Bits, Outcome, side_of
@@ -128,9 +128,11 @@ class Reading:
         deeper = False
         for node in nodes:
             outcome = inner.outcome(part, node)
-            met += outcome.met
-            refuted += outcome.refuted
-            if not outcome.met and not outcome.refuted:
+            if outcome.met:
+                met += 1
+            if outcome.refuted:
+                refuted += 1
+            elif not outcome.met:
                 deeper = deeper or self._deeper(asks.leaf, node)
         all_of = len(nodes)
         return (met == all_of, refuted > 0, deeper) if every else (met > 0, refuted == all_of, deeper)
@@ -196,9 +198,12 @@ class Reading:
         if known is None:
             plan = self.plan
             if plan.alone:  # nodes of which the same is said are the same
-                values = criterion, *map(self.index.get, zip(repeat(focus), plan.alone))
-                found = plan.by_values.get(values)
-                known = found or remember(plan.by_values, values, plan.outcome(criterion, self.bits(focus)))
+                get = self.index.get
+                said: tuple[object, Values | None] = criterion, ()
+                for predicate in plan.alone:
+                    said = said, get((focus, predicate))
+                found = plan.by_values.get(said)
+                known = found or remember(plan.by_values, said, plan.outcome(criterion, self.bits(focus)))
             else:
                 known = plan.outcome(criterion, self.bits(focus))
             self._outcomes[key] = known

@@ -91,8 +91,11 @@ class Proof:
         `grounds` are the leaves by each of which it is denied: these list all their witnesses.
         """
         at = self._at(focus, reading, grounds)
-        heads = [self._heads.get(part) or self._head(part, reading.plan) for part in root.parts]
-        return {**_said(root), "parts": [head.tell(self, head, at) for head in heads]}
+        told = _said(root)
+        for part in root.parts:
+            head = self._heads.get(part) or self._head(part, reading.plan)
+            told["parts"].append(head.tell(self, head, at))
+        return told
 
     def path(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the criteria tree below an outcome at a line or another node, passes as well as failures."""
@@ -103,15 +106,18 @@ class Proof:
         return _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
 
     def _join(self, head: _Head, at: _At) -> Json:
-        node = head.node.copy()
-        node["witnesses"], node["parts"] = [], [tell(self, part, at) for tell, part in head.parts]
+        node, parts = head.node.copy(), []
+        for tell, part in head.parts:  # a comprehension is a function, made anew for each of many nodes
+            parts.append(tell(self, part, at))
+        node["witnesses"], node["parts"] = [], parts
         return node
 
     def _once(self, head: _Head, at: _At) -> Json:
         """Tell what other criteria of the line ask for as well."""
         node = at.told.get(head)
         if node is None:
-            node = at.told[head] = head.anew(self, head, at)
+            tell = head.anew
+            node = at.told[head] = tell(self, head, at)
         return node
 
     def _of_claim(self, head: _Head, at: _At) -> Json:
@@ -123,7 +129,8 @@ class Proof:
             key = head, at.grounds & head.leaves
             known = self._of_claims.get(key)
             if known is None:
-                node = self._of_claims[key] = head.anew(self, head, at)
+                tell = head.anew
+                node = self._of_claims[key] = tell(self, head, at)
             else:
                 node = self._again(head, known, at.focus)
             at.told[head] = node
@@ -133,8 +140,11 @@ class Proof:
         """Tell of what nothing is known: the same at every line."""
         node = self._silent.get(head)
         if node is None:
-            node = self._silent[head] = head.node.copy()
-            node["witnesses"], node["parts"] = [], [self._unknown(part, at) for _, part in head.parts]
+            node, parts = head.node.copy(), []
+            for _, part in head.parts:
+                parts.append(self._unknown(part, at))
+            node["witnesses"], node["parts"] = [], parts
+            self._silent[head] = node
             if "words" in node:
                 node["words"] = []
                 self._ask(node, head.outcome.criterion.concept)
@@ -184,9 +194,11 @@ class Proof:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
         node = told.copy()
         if head.parts:
-            pairs = zip(head.parts, told["parts"], strict=True)
+            parts = node["parts"] = told["parts"].copy()
             node["witnesses"] = []
-            node["parts"] = [one if part.outcome.silent else self._again(part, one, focus) for (_, part), one in pairs]
+            for i, (_, part) in enumerate(head.parts):
+                if not part.outcome.silent:
+                    parts[i] = self._again(part, parts[i], focus)
         elif told["witnesses"]:
             node["witnesses"] = [[focus, OF_CLAIM, self.claim], *told["witnesses"][1:]]
             if "alternatives" in told:

@@ -46,10 +46,11 @@ class Reasoned:
 
     def why(self, triple: Triple) -> tuple[str, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""
-        for name, tell in self.concluded.get((triple[0], triple[1]), ()):
+        for by in self.concluded.get((triple[0], triple[1]), ()):
+            tell = by.pieces
             pieces = tell(self.facts, triple)
             if pieces is not None:
-                return name, pieces
+                return by.rule, pieces
         return None
 
 

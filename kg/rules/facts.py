@@ -6,7 +6,6 @@ that often applies finds its premises again among the facts, one that seldom doe
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from kg.graph import Index
 from kg.knowledge import Knowledge
@@ -22,7 +21,8 @@ LEVEL = COV + "level"
 PROCEDURE = COV + "procedure"
 
 
-class By(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class By:
     """A rule by which triples follow; `pieces` tells their premises, and nothing of triples that follow by another."""
 
     rule: str
