@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, product
 
 from kg.criteria import Criterion
+from kg.graph import Index
 from kg.outcome import Bits, Outcome, side_of
 from kg.path import Reached, Step
 from kg.plan import ANY, CONCEPT, OF_CLAIM, REGION, STATUS, Asks, Located, Place, Plan, Shown, Values, Way, remember
@@ -41,7 +42,7 @@ class Reading:
         self._found: dict[Term, list[Found]] = {}
         self._outcomes: dict[tuple[Criterion, Term], Outcome] = {}
         self._traces: dict[tuple[Term, Place], Reached] = {}
-        self._back: dict[tuple[Term, str], list[Term]] = {}
+        self._back: Index = {}
         self._within: dict[Plan, Reading] = {}
         self._before: Reading | None = None  # without the decisions of base lines, where these are known
 
@@ -174,21 +175,21 @@ class Reading:
             return self.index.get((node, way[0].predicate), ())
         nodes: Values = (node,)
         for step in way:
-            if isinstance(step, Step):
-                found = [self.index.get((node, step.predicate), ()) for node in nodes]
+            index = self.index if isinstance(step, Step) else self.back
+            if len(nodes) == 1:
+                nodes = index.get((nodes[0], step.predicate), ())
             else:
-                found = [tuple(self.back.get((node, step.predicate), ())) for node in nodes]
-            nodes = found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
+                nodes = tuple(dict.fromkeys([end for node in nodes for end in index.get((node, step.predicate), ())]))
         return nodes
 
     @property
-    def back(self) -> dict[tuple[Term, str], list[Term]]:
+    def back(self) -> Index:
         """Return the subjects of each value, of the properties that are walked backwards."""
         if not self._back:
             back, walked = self._back, self.plan.backwards
             for s, p in [(s, p) for s, p in self.index if p in walked]:
                 for value in self.index[s, p]:
-                    back.setdefault((value, p), []).append(s)
+                    back[value, p] = (*back.get((value, p), ()), s)
         return self._back
 
     def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
@@ -330,16 +331,13 @@ class Reading:
     def _traced(self, focus: Term, way: Way) -> Reached:
         reached: Reached = {focus: ()}
         for step in way:
+            forwards, predicate = isinstance(step, Step), step.predicate
+            index = self.index if forwards else self.back
             further: Reached = {}
             for node, trace in reached.items():
-                if isinstance(step, Step):
-                    for end in self.index.get((node, step.predicate), ()):
-                        if end not in further:
-                            further[end] = (*trace, (node, step.predicate, end))
-                else:
-                    for end in self.back.get((node, step.predicate), ()):
-                        if end not in further:
-                            further[end] = (*trace, (end, step.predicate, node))
+                for end in index.get((node, predicate), ()):
+                    if end not in further:
+                        further[end] = (*trace, (node, predicate, end) if forwards else (end, predicate, node))
             reached = further
         return reached
 

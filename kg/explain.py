@@ -1,11 +1,11 @@
 """Explain: a determination as one value, with the path of every line: clause, fact, walk, what is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from kg.changes import PRESENT, Atom
+from kg.changes import PRESENT, Atom, Change
 from kg.check import ALERT, Hit
 from kg.decide import BASE_LINE, DENY, FINAL, NOT_BILLABLE, PAYER, Decision, Judged, decided
 from kg.docket import COVERED, NOT_EXCLUDED, UNLESS, Case, Guidance
@@ -13,7 +13,7 @@ from kg.knowledge import Document, Edition, Knowledge
 from kg.load import Claim
 from kg.outcome import Outcome
 from kg.plan import remember
-from kg.proof import Proof
+from kg.proof import NO_GROUNDS, Proof
 from kg.reason import Reasoned, with_decisions
 from kg.terms import COV
 from kg.words import CODE, FIELDS, Words
@@ -87,10 +87,12 @@ class Teller:
     def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""
         decision = judged.decisions[self.posture]
-        decisions = {posture: one.decision for posture, one in judged.decisions.items()}
+        decisions: dict[str, str] = {}
+        for posture, one in judged.decisions.items():
+            decisions[posture] = one.decision
         case, reason, grounds = decision.case, decision.reason, decision.grounds
-        missing, caveats = decision.missing, decision.caveats
-        against = frozenset([leaf for _, leaves in grounds for leaf in leaves])
+        missing, caveats, changes = decision.missing, decision.caveats, decision.changes
+        against = frozenset([leaf for _, leaves in grounds for leaf in leaves]) if grounds else NO_GROUNDS
         told: Json = {
             "line": judged.number,
             "code": judged.code,
@@ -105,14 +107,14 @@ class Teller:
         if decision.note:
             told["note"] = decision.note
         told |= {
-            "grounds": [{"clause": clause, "criteria": list(leaves)} for clause, leaves in grounds],
+            "grounds": [{"clause": one.clause, "criteria": [*one.leaves]} for one in grounds] if grounds else [],
             "missing": self.all_missing(missing) if missing else [],
-            "caveats": [self.phrases.caveats[outcome] for outcome in caveats],
+            "caveats": [self.phrases.caveats[outcome] for outcome in caveats] if caveats else [],
             "assumptions": self.assumptions(case, decision, caveats),
-            "flips": flips(decision) if decision.changes else [],
-            "changes": [{"to": to, "facts": [self.fact(atom) for atom in facts]} for to, facts in decision.changes],
+            "flips": flips(changes) if changes else [],
+            "changes": [{"to": to, "facts": [*map(self.fact, facts)]} for to, facts in changes] if changes else [],
             "conflicts": list(self.conflicts(judged.number, case)) if case.guidance else [],
-            "guidance": [self.guidance(item) for item in case.guidance],
+            "guidance": [*map(self.guidance, case.guidance)],
             "postures": separated(judged) if len({*decisions.values()}) > 1 else [],
             "path": self.proof.line(case.root, judged.node, judged.readings[self.posture], against),
         }
@@ -251,14 +253,14 @@ class Teller:
         }
 
 
-def flips(decision: Decision) -> list[list[str]]:
+def flips(changes: Iterable[Change]) -> list[list[str]]:
     """Return the sets of facts whose presence would change the decision or secure it."""
-    sets = [
-        tuple([atom.name for atom in facts])
-        for _, facts in decision.changes
-        if all(atom.status == PRESENT for atom in facts)
-    ]
-    return [list(one) for one in dict.fromkeys(sets)]
+    sets: dict[tuple[str, ...], None] = {}
+    for _, facts in changes:
+        present = tuple([name for name, status, *_ in facts if status == PRESENT])
+        if len(present) == len(facts):
+            sets[present] = None
+    return [*map(list, sets)]
 
 
 def separated(judged: Judged) -> list[Json]:
