@@ -234,12 +234,12 @@ class Changes:
 
         Where a guideline could support the line, what it asks for is among them.
         """
-        bearing = [group.outcome for group in self.case.groups.values()]
+        found = self.documentable.open
+        bearing = [found[group.outcome] for group in self.case.groups.values()]
         if self.supposes_support:
-            bearing += self._recommending()
+            bearing += [found[outcome] for outcome in self._recommending()]
         universe = against = 0
-        for outcome in bearing:
-            settling, asked, denied = self.documentable.open[outcome]
+        for settling, asked, denied in bearing:
             universe |= settling if turning_out else asked
             against |= denied
         return universe & ~against
@@ -274,7 +274,7 @@ class Changes:
         groups, consistent = case.groups, self.documentable.consistent
         if COVERED not in groups:
             return NONE
-        ways = all_of([self.sets(outcome, True) for outcome in case.root.parts if not outcome.met], consistent)
+        ways = all_of([self.sets(one, True) for one in case.root.parts if not one.met], consistent)
         if self.advisory and not case.root.refuted:
             supported = NOTHING_MORE
             if self.supposes_support:
@@ -284,8 +284,7 @@ class Changes:
         return ways
 
     def _deny(self, case: Case) -> Sets:
-        groups = [outcome for outcome in case.root.parts if outcome.criterion.iri != DOCUMENTED]
-        return any_of([self.sets(outcome, False) for outcome in groups])
+        return any_of([self.sets(one, False) for one in case.root.parts if one.criterion.iri != DOCUMENTED])
 
     def _recommending(self) -> list[Outcome]:
         return [self.docket.plan.outcome(criterion, self.case.bits) for criterion in self.docket.recommending]

@@ -249,15 +249,16 @@ class Case:
         self.bits = docket.plan.bits(state)
         self.operated = operated
         self.stopped = stopped
-        self.groups = {name: groups[state & mask] for name, mask, groups in docket.groups}
-        self.conflicts = self.bits.met & self.bits.refuted & docket.own  # the leaves on which the facts conflict
-        self.is_doubtful = bool(self.conflicts or docket.unverified)  # so that decision rule 16 is to be asked
+        self.groups: dict[str, Group] = {}
         self.met, self.defeated = True, False  # what is defeated stays so, whatever else is documented
-        for group in self.groups.values():
+        for name, mask, groups in docket.groups:
+            group = self.groups[name] = groups[state & mask]
             if not group.met:
                 self.met = False
             if group.defeats:
                 self.defeated = True
+        self.conflicts = self.bits.met & self.bits.refuted & docket.own  # the leaves on which the facts conflict
+        self.is_doubtful = bool(self.conflicts or docket.unverified)  # so that decision rule 16 is to be asked
 
     @lazy
     def root(self) -> Outcome:

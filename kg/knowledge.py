@@ -282,8 +282,19 @@ class Knowledge:
         return frozenset(str(p) for p in self.graph.subjects(COV + "staysInClaim", Literal("true", _BOOLEAN)))
 
     def ancestors(self, node: str) -> dict[Term, tuple[Triple, ...]]:
-        """Return a class and all above it, each with the subclass steps that lead there."""
-        return self.remember(("ancestors", node), lambda: _kept(_UP.reach(self.graph, node)))
+        """Return a class and all above it, the nearest first, each with the subclass steps that lead there."""
+
+        def compute() -> dict[Term, tuple[Triple, ...]]:
+            found: dict[Term, tuple[Triple, ...]] = {node: Known()}
+            waiting: list[Term] = [node]
+            for cls in waiting:  # it grows while it is gone through
+                for above in self.graph.objects(cls, SUBCLASS_OF):
+                    if above not in found:
+                        found[above] = Known((*found[cls], (cls, SUBCLASS_OF, above)))
+                        waiting.append(above)
+            return found
+
+        return self.remember(("ancestors", node), compute)
 
     def wholes(self, part: str) -> dict[Term, tuple[Triple, ...]]:
         """Return a structure and all that it is part of, each with the steps that lead there."""
@@ -632,7 +643,6 @@ def _clause(graph: Graph, iri: str, criteria: Mapping[str, Criterion]) -> Clause
 
 
 _COURSE = Sequence((Step(COV + "modality"), Step(MONITORING + "monitors"), Step(MONITORING + "runsThrough")))
-_UP = Repeat(Step(SUBCLASS_OF), 0)
 _OUT = Repeat(Step(ANATOMY + "partOf"), 0)
 _IN = Repeat(BackStep(ANATOMY + "partOf"), 0)
 _BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"
