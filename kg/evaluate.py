@@ -13,7 +13,23 @@ from kg.criteria import Criterion
 from kg.graph import Index
 from kg.outcome import Bits, Outcome, side_of
 from kg.path import Reached, Step
-from kg.plan import ANY, CONCEPT, OF_CLAIM, REGION, STATUS, Asks, Located, Place, Plan, Shown, Values, Way, remember
+from kg.plan import (
+    ANY,
+    CONCEPT,
+    OF_CLAIM,
+    REGION,
+    STATUS,
+    Asks,
+    Entry,
+    Located,
+    Place,
+    Plan,
+    Shown,
+    Values,
+    Way,
+    entry,
+    remember,
+)
 from kg.reason import Reasoned, with_decisions
 from kg.shapes import Witness
 from kg.terms import COV, TYPE, Term, Triple
@@ -79,16 +95,16 @@ class Reading:
             read = self._read(plan.own, focus, before)
             own += found
         else:
-            read = self._read((*plan.own, *((place, place.way) for place, _ in plan.of_claim)), focus, NOTHING)
+            read = self._read((*plan.own, *(entry(place, place.way) for place, *_ in plan.of_claim)), focus, NOTHING)
         hits, known, met, refuted, within = read
         return Bits(met | hits, refuted | known & ~hits, within & ~(met | refuted))
 
-    def _read(self, places: Iterable[tuple[Place, Way]], start: Term, before: Sum) -> Sum:
+    def _read(self, places: Iterable[Entry], start: Term, before: Sum) -> Sum:
         """Read what is asked at some places, each reached from a node by a way."""
         plan, get = self.plan, self.index.get
         hits, known, met, refuted, within = before
-        for place, way in places:
-            nodes = self.walk(start, way) if way else (start,)
+        for place, way, single in places:
+            nodes = get((start, single), ()) if single else self.walk(start, way) if way else (start,)
             for node in nodes:
                 for predicate in place.asked:
                     values = get((node, predicate))
@@ -171,8 +187,6 @@ class Reading:
 
     def walk(self, node: Term, way: Way) -> Values:
         """Return the nodes to which a way leads, each once."""
-        if len(way) == 1 and isinstance(way[0], Step):  # as most often
-            return self.index.get((node, way[0].predicate), ())
         nodes: Values = (node,)
         for step in way:
             index = self.index if isinstance(step, Step) else self.back

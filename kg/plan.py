@@ -84,6 +84,15 @@ class Place:
     shown: dict[tuple[str, Values], Shown] = field(default_factory=dict)
 
 
+Entry = tuple[Place, Way, str]  # a place, the way to it, and the property that is all of the way, if one is
+
+
+def entry(place: Place, way: Way) -> Entry:
+    """Return a place with the way to it."""
+    single = len(way) == 1 and isinstance(way[0], Step)
+    return place, way, way[0].predicate if single else ""
+
+
 class Plan:
     """How the leaves at or below some criteria are read."""
 
@@ -108,7 +117,7 @@ class Plan:
         for leaf in self.leaves:
             self._enter(leaf, places, inner)
         of_claim = [place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),)]
-        self.of_claim = tuple((place, place.way[1:]) for place in of_claim)  # with the way from the claim
+        self.of_claim = tuple(entry(place, place.way[1:]) for place in of_claim)  # with the way from the claim
         self.shared = frozenset(leaf for leaf in self.leaves if not leaf.concept and self._is_of_claim(leaf))
         self.claimed = self.shared.union(leaf for leaf in self.leaves if leaf.concept)
         self.of_claims = {leaf: frozenset((leaf.iri,)) for leaf in self.claimed}  # with the leaves below
@@ -121,7 +130,7 @@ class Plan:
             where = self.where.get(leaf.iri, ())
             if len(where) == 1 and not where[0][0].way:
                 self.stated[leaf] = where[0][1]
-        self.own = tuple((place, place.way) for place in places.values() if place not in of_claim)
+        self.own = tuple(entry(place, place.way) for place in places.values() if place not in of_claim)
         self.backwards = {step.predicate for way in places for step in way if isinstance(step, BackStep)}
         self.of_decisions = self._reading_decisions(places.values())
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
@@ -159,14 +168,14 @@ class Plan:
                     if (place(way), last.predicate) not in where:
                         where.append((place(way), last.predicate))
 
-    def _reading_decisions(self, places: Iterable[Place]) -> tuple[int, tuple[tuple[Place, Way], ...]]:
+    def _reading_decisions(self, places: Iterable[Place]) -> tuple[int, tuple[Entry, ...]]:
         """Return the leaves that ask how lines are decided, and where they are read."""
         mask, found = 0, []
         for place in places:
             asks = [asks for asks in place.asks if asks.plan.of_decisions[0]]
             if DECISION in place.asked or asks:
                 decided = {DECISION: place.asked[DECISION]} if DECISION in place.asked else {}
-                found.append((Place(place.way, decided, asks), place.way))
+                found.append(entry(Place(place.way, decided, asks), place.way))
                 for one in (*decided.get(DECISION, ()), *asks):
                     mask |= one.bit
         return mask, tuple(found)

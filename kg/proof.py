@@ -58,7 +58,7 @@ class _Head:
     node: Json
     parts: tuple[tuple[Callable[["Proof", "_Head", _At], Json], "_Head"], ...]  # with how each is told
     leaves: frozenset[str]  # of a criterion that is read of the claim
-    predicate: str | None  # of the node itself, whose values decide a leaf
+    predicate: str  # of the node itself, whose values decide a leaf
     ways: dict[tuple[Term, ...], "_Way | tuple[()]"]  # by these values
     tell: Callable[["Proof", "_Head", _At], Json]
     anew: Callable[["Proof", "_Head", _At], Json]
@@ -98,9 +98,10 @@ class Proof:
         return told
 
     def path(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
-        """Return the criteria tree below an outcome at a line or another node, passes as well as failures."""
+        """Return the criteria tree below an outcome at a line, passes as well as failures."""
         head, at = self._heads.get(outcome) or self._head(outcome, reading.plan), self._at(focus, reading, NO_GROUNDS)
-        return head.tell(self, head, at) if focus in self.lines else self._elsewhere(head, at)
+        tell = head.tell
+        return tell(self, head, at)
 
     def _at(self, focus: str, reading: Reading, grounds: frozenset[str]) -> _At:
         return _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
@@ -171,8 +172,10 @@ class Proof:
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
         criterion, of_claim = outcome.criterion, plan.of_claims.get(outcome.criterion)
         node = _said(outcome)
-        tell = anew = Proof._leaf if criterion.is_leaf else Proof._join
+        predicate = plan.stated.get(criterion)
+        tell = anew = Proof._join
         if criterion.is_leaf:
+            tell = anew = Proof._leaf if predicate is None else Proof._stated
             node["words"] = []
             if not outcome.met:
                 node["message"] = criterion.message
@@ -187,7 +190,7 @@ class Proof:
             tell = Proof._once
         below = [self._heads.get(part) or self._head(part, plan) for part in outcome.parts]
         parts = tuple([(part.tell, part) for part in below])
-        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, plan.stated.get(criterion), {}, tell, anew)
+        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, predicate or "", {}, tell, anew)
         return remember(self._heads, outcome, head)
 
     def _again(self, head: _Head, told: Json, focus: str) -> Json:
@@ -209,12 +212,6 @@ class Proof:
         node, outcome, reading = head.node.copy(), head.outcome, at.reading
         criterion = outcome.criterion
         node["parts"] = []
-        if head.predicate is not None and (stated := self._stated(head, at, head.predicate)):
-            node["witnesses"], node["words"], alone = stated
-            if criterion.iri in at.grounds:
-                first = node["witnesses"]
-                node["alternatives"] = [first] if alone else self.alternatives(outcome, at.focus, reading, first)
-            return node
         if criterion.parts:
             others = list(reading.others(criterion, at.focus))
             node["parts"] = [self._of_other(inner, str(other), within) for other, inner, within in others]
@@ -238,24 +235,29 @@ class Proof:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
         return node
 
-    def _stated(self, head: _Head, at: _At, predicate: str) -> tuple[Listed, list[str], bool] | None:
-        """Return the witness of a leaf that the one stated value of a property decides, and whether it is the only one.
+    def _stated(self, head: _Head, at: _At) -> Json:
+        """Tell a leaf that the one stated value of a property decides: the code of a line, and what it is.
 
-        That is what most leaves ask for: the code of a line, and what it is.
+        That is what most leaves ask for.
         """
-        focus, reading = at.focus, at.reading
+        focus, reading, outcome, predicate = at.focus, at.reading, head.outcome, head.predicate
         key = (focus, predicate)
         values = reading.index.get(key, ())
         way = head.ways.get(values)
         if way is None:
-            way = remember(head.ways, values, self._way(head.outcome, predicate, values, reading.plan))
+            way = remember(head.ways, values, self._way(outcome, predicate, values, reading.plan))
         if not way:
-            return None
+            return self._leaf(head, at)
         triple = (focus, predicate, values[0])
         if key in reading.reasoned.concluded and (reading.reasoned.why(triple) or ("", ()))[1]:
-            return None
+            return self._leaf(head, at)
         value, rows, told, alone = way
-        return [[focus, predicate, value], *map(list, rows)], [self.words.sentence(triple) + told], alone
+        node = head.node.copy()
+        first = node["witnesses"] = [[focus, predicate, value], *map(list, rows)]
+        node["parts"], node["words"] = [], [self.words.sentence(triple) + told]
+        if outcome.criterion.iri in at.grounds:
+            node["alternatives"] = [first] if alone else self.alternatives(outcome, focus, reading, first)
+        return node
 
     def _way(self, outcome: Outcome, predicate: str, values: tuple[Term, ...], plan: Plan) -> "_Way | tuple[()]":
         """Return what shows that a leaf is so where a property has one value; nothing where that needs more."""
@@ -268,10 +270,11 @@ class Proof:
 
     def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
-        node = self.path(outcome, focus, reading)
         if focus in self.lines:
-            return {**node, "label": f"{self.words.name(focus)}: {outcome.criterion.label}", "at": focus}
-        return node
+            label = f"{self.words.name(focus)}: {outcome.criterion.label}"
+            return {**self.path(outcome, focus, reading), "label": label, "at": focus}
+        head, at = self._heads.get(outcome) or self._head(outcome, reading.plan), self._at(focus, reading, NO_GROUNDS)
+        return self._elsewhere(head, at)
 
     # Witnesses
 
