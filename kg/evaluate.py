@@ -208,20 +208,18 @@ class Reading:
 
     def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
         """Return what a criterion comes to at a node."""
+        plan = self.plan
+        if plan.alone:  # nodes of which the same is said are the same
+            get = self.index.get
+            said: tuple[object, Values | None] = criterion, ()
+            for predicate in plan.alone:
+                said = said, get((focus, predicate))
+            found = plan.by_values.get(said)
+            return found or remember(plan.by_values, said, plan.outcome(criterion, self.bits(focus)))
         key = (criterion, focus)
         known = self._outcomes.get(key)
         if known is None:
-            plan = self.plan
-            if plan.alone:  # nodes of which the same is said are the same
-                get = self.index.get
-                said: tuple[object, Values | None] = criterion, ()
-                for predicate in plan.alone:
-                    said = said, get((focus, predicate))
-                found = plan.by_values.get(said)
-                known = found or remember(plan.by_values, said, plan.outcome(criterion, self.bits(focus)))
-            else:
-                known = plan.outcome(criterion, self.bits(focus))
-            self._outcomes[key] = known
+            known = self._outcomes[key] = plan.outcome(criterion, self.bits(focus))
         return known
 
     # Why
