@@ -30,7 +30,7 @@ NO_GROUNDS: frozenset[str] = frozenset()
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 # What a triple follows from: asserted triples, the rule by which it does, and its premises; nothing if it is asserted.
-_Shown = tuple[Rows, str, Pieces]
+_Shown = tuple[Rows, str, list[Known]]
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
 _Way = tuple[str, Rows, str, bool]
@@ -370,17 +370,17 @@ class Proof:
         """Return what a triple follows from."""
         rows: Rows = {}
         rule, premises = reasoned.why(triple) or ("", ())
-        for piece in premises:
-            rows |= piece.rows if type(piece) is Known else Known(piece).rows
-        shown = self._shown[triple] = rows, rule, premises
+        known = [piece if type(piece) is Known else Known(piece) for piece in premises]
+        for piece in known:
+            rows |= piece.rows
+        shown = self._shown[triple] = rows, rule, known
         return shown
 
-    def _say(self, triple: Triple, rule: str, premises: Pieces) -> list[str]:
+    def _say(self, triple: Triple, rule: str, premises: list[Known]) -> list[str]:
         """Return what a triple follows from in sentences."""
         words = self._said[triple] = []
         for piece in premises:
-            known = piece if type(piece) is Known else Known(piece)
-            words += known.words or self.words.known(known)
+            words += piece.words or self.words.known(piece)
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
         return words

@@ -17,11 +17,11 @@ LIMIT = 256  # more minimal sets than anyone reads
 
 def minimal(sets: Iterable[int]) -> Sets:
     """Drop each set that contains another; keep the order among those of equal size."""
-    given = tuple(sets)
-    if len(given) < 2:
-        return given
+    given = dict.fromkeys(sets)
+    if len({*map(int.bit_count, given)}) < 2:  # as most often: of different sets of one size none contains another
+        return tuple(given)
     kept: list[int] = []
-    for one in sorted(dict.fromkeys(given), key=int.bit_count):
+    for one in sorted(given, key=int.bit_count):
         for other in kept:
             if other & one == other:
                 break
