@@ -106,14 +106,10 @@ class Reading:
         for place, way, single in places:
             nodes = get((start, single), ()) if single else self.walk(start, way) if way else (start,)
             for node in nodes:
-                for predicate in place.asked:
+                for predicate, prop in place.asked.items():
                     values = get((node, predicate))
                     if values is not None:
-                        shown = (
-                            place.always.get(predicate)
-                            or place.shown.get((predicate, values))
-                            or plan.shown(place, predicate, values)
-                        )
+                        shown = prop.shown.get(prop.always or values) or plan.shown(prop, values)
                         hits |= shown.hits
                         known |= shown.known
                 if place.facts:
@@ -255,11 +251,7 @@ class Reading:
                 for node, trace in self.traces(focus, place).items() if place.way else ((focus, ()),):
                     values = self.index.get((node, predicate))
                     if values is not None:
-                        shown = (
-                            place.always.get(predicate)
-                            or place.shown.get((predicate, values))
-                            or self.plan.shown(place, predicate, values)
-                        )
+                        shown = self.plan.shown(place.asked[predicate], values)
                         ways = (shown.met if positive else shown.refuted).get(bit)
                         if ways:
                             value, steps = ways[0]
@@ -272,7 +264,7 @@ class Reading:
             for node, trace in self.traces(focus, place).items():
                 values = self.index.get((node, predicate))
                 if values is not None:
-                    shown = self.plan.shown(place, predicate, values)
+                    shown = self.plan.shown(place.asked[predicate], values)
                     ways = (shown.met if positive else shown.refuted).get(bit, ())
                     for value, steps in ways:
                         for one in values if value is ANY else (value,):

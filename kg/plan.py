@@ -73,15 +73,25 @@ class Asks:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Property:
+    """What is asked of the values of a property, and what they show.
+
+    Of a property that leads from node to node of the claim, `always` stands for whichever nodes it leads to.
+    """
+
+    always: Values
+    asked: list[Asked] = field(default_factory=list)
+    shown: dict[Values, Shown] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Place:
     """What is read at the nodes to which a way within the claim leads."""
 
     way: Way
-    asked: dict[str, list[Asked]] = field(default_factory=dict)
+    asked: dict[str, Property] = field(default_factory=dict)
     asks: list[Asks] = field(default_factory=list)
     facts: list[Criterion] = field(default_factory=list)
-    always: dict[str, Shown] = field(default_factory=dict)
-    shown: dict[tuple[str, Values], Shown] = field(default_factory=dict)
 
 
 Entry = tuple[Place, Way, str]  # a place, the way to it, and the property that is all of the way, if one is
@@ -163,7 +173,8 @@ class Plan:
             for path, asked in paths:
                 for way, last, onward in self._leaving(leaf, path):
                     found = asked._replace(onward=onward)
-                    place(way).asked.setdefault(last.predicate, []).append(found)
+                    always = (ANY,) if last.predicate in self.links else ()
+                    place(way).asked.setdefault(last.predicate, Property(always)).asked.append(found)
                     where = self.where.setdefault(leaf.iri, [])
                     if (place(way), last.predicate) not in where:
                         where.append((place(way), last.predicate))
@@ -176,8 +187,9 @@ class Plan:
             if DECISION in place.asked or asks:
                 decided = {DECISION: place.asked[DECISION]} if DECISION in place.asked else {}
                 found.append(entry(Place(place.way, decided, asks), place.way))
-                for one in (*decided.get(DECISION, ()), *asks):
-                    mask |= one.bit
+                bits = [asked.bit for prop in decided.values() for asked in prop.asked] + [one.bit for one in asks]
+                for bit in bits:
+                    mask |= bit
         return mask, tuple(found)
 
     def _sort(self, criterion: Criterion) -> bool:
@@ -227,19 +239,15 @@ class Plan:
 
     # What depends on the knowledge alone, and is found once
 
-    def shown(self, place: Place, predicate: str, values: Values) -> Shown:
+    def shown(self, prop: Property, values: Values) -> Shown:
         """Return what the values of a property show."""
-        known = place.always.get(predicate) or place.shown.get((predicate, values))
-        if known is not None:
-            return known
-        if predicate in self.links:  # which node of the claim it is does not matter
-            return remember(place.always, predicate, self._shown(place, predicate, (ANY,)))
-        return remember(place.shown, (predicate, values), self._shown(place, predicate, values))
+        key = prop.always or values
+        return prop.shown.get(key) or remember(prop.shown, key, self._shown(prop, key))
 
-    def _shown(self, place: Place, predicate: str, values: Values) -> Shown:
+    def _shown(self, prop: Property, values: Values) -> Shown:
         met: dict[int, tuple[Shows, ...]] = {}
         refuted: dict[int, tuple[Shows, ...]] = {}
-        for asked in place.asked[predicate]:
+        for asked in prop.asked:
             for found, asks, ends in ((met, asked.hits, self.ends), (refuted, asked.known, self._known)):
                 ways = [(value, steps) for value in values for steps in ends(asked, value)] if asks else []
                 if ways:
@@ -248,7 +256,7 @@ class Plan:
 
     def ways(self, leaf: Criterion, predicate: str, values: Values, positive: bool) -> tuple[Shows, ...]:
         """Return the ways by which values of a property of the node itself show that a leaf is met, or refuted."""
-        shown = self.itself.shown.get((predicate, values)) or self.shown(self.itself, predicate, values)
+        shown = self.shown(self.itself.asked[predicate], values)
         found: tuple[Shows, ...] = (shown.met if positive else shown.refuted).get(self.bit[leaf.iri], ())
         return found
 
