@@ -71,11 +71,12 @@ class Decision:
         """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
         if self.decision != DENY:
             return ()
-        found: tuple[Ground, ...] = ()
+        found: list[Ground] = []
+        place = self.case.docket.order.__getitem__
         for group in self.case.groups.values():
             if group.name != DOCUMENTED or self.posture == FINAL:
-                found += group.grounds
-        return found
+                found += [Ground(clause, tuple(sorted(leaves, key=place))) for clause, leaves in group.grounds]
+        return tuple(found)
 
     @property
     def caveats(self) -> tuple[Outcome, ...]:

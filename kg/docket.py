@@ -101,7 +101,7 @@ class Group:
 
 
 def grounds_of(outcome: Outcome, positive: bool) -> Iterator[tuple[str, ...]]:
-    """Yield the minimal sets of leaves that make an outcome met, or refuted, each in the order of the source."""
+    """Yield the minimal sets of leaves that make an outcome met, or refuted."""
     leaves = tuple(dict.fromkeys(outcome.criterion.leaves()))
     place = {leaf: 1 << i for i, leaf in enumerate(leaves)}
 

@@ -42,7 +42,6 @@ Sum = tuple[int, int, int, int, int]  # the leaves that are hit, that know a val
 NOTHING: Sum = (0, 0, 0, 0, 0)
 
 
-Others = list[tuple[Term, Outcome, "Reading"]]  # nodes of which a leaf asks a criterion: what it comes to, how read
 Found = tuple[Place, Term, Shown]  # a finding, where it was read, and what it shows
 
 

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any
 
 from kg.criteria import Criterion
-from kg.evaluate import Others, Pieces, Reading
+from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
 from kg.reason import Reasoned
@@ -213,10 +213,8 @@ class Proof:
         criterion = outcome.criterion
         node["parts"] = []
         if criterion.parts:
-            others = list(reading.others(criterion, at.focus))
-            node["parts"] = [self._of_other(inner, str(other), within) for other, inner, within in others]
+            node["witnesses"], derived, node["parts"] = self._through(outcome, at)
             node["words"] = []
-            node["witnesses"], derived = self._through(outcome, at, others, node["parts"])
             if derived:
                 node["derived"] = derived
         elif outcome.met or outcome.refuted:
@@ -278,9 +276,14 @@ class Proof:
 
     # Witnesses
 
-    def _through(self, outcome: Outcome, at: _At, others: Others, told: list[Json]) -> tuple[Listed, list[int]]:
-        """Return the witness of a leaf that asks of other nodes: the way there, and what shows what is so of them."""
+    def _through(self, outcome: Outcome, at: _At) -> tuple[Listed, list[int], list[Json]]:
+        """Return the witness of a leaf that asks of other nodes, and what it asks as it is told of each.
+
+        The witness is the way there, and what shows what is so of them.
+        """
         leaf, reading = outcome.criterion, at.reading
+        others = list(reading.others(leaf, at.focus))
+        told: dict[int, Json] = {}
         rows: Rows = {}
         derived: dict[int, None] = {}
         for positive in (True, False):
@@ -288,20 +291,23 @@ class Proof:
                 continue
             every = positive == (leaf.kind == "EveryLeaf")
             traces: Mapping[Term, Witness] | None = None
-            for (node, inner, within), part in zip(others, told, strict=True):
+            for i, (node, inner, within) in enumerate(others):
                 if not every and not (inner.met if positive else inner.refuted):
                     continue
                 if traces is None:
                     traces = reading.traces(at.focus, reading.plan.others[leaf.iri][0])
                     self._put((traces[node],), reading.reasoned, rows, derived)
                 if inner.criterion.is_leaf and inner.met != inner.refuted:
+                    part = told[i] = told.get(i) or self._of_other(inner, str(node), within)
                     rows |= self._rows_there.get((node, inner)) or dict.fromkeys(map(tuple, part["witnesses"]))
                     derived |= dict.fromkeys(part.get("derived", ()))
                 else:
                     self._put(within.first_of(inner.criterion, node, positive), reading.reasoned, rows, derived)
                 if not every:
                     break
-        return [*map(list, rows)], [*derived]
+        for i, (node, inner, within) in enumerate(others):
+            told[i] = told.get(i) or self._of_other(inner, str(node), within)
+        return [*map(list, rows)], [*derived], [told[i] for i in range(len(others))]
 
     def _put(
         self,
