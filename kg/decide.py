@@ -66,7 +66,7 @@ class Decision:
                 return clauses[iri].reason or COV + "NotMedicallyNecessary"
         return COV + "NotMedicallyNecessary"
 
-    @property
+    @lazy
     def grounds(self) -> tuple[Ground, ...]:
         """Return, clause by clause, every minimal set of leaves that denies by itself; an appeal must beat each."""
         if self.decision != DENY:

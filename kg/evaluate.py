@@ -250,7 +250,8 @@ class Reading:
                 for node, trace in self.traces(focus, place).items() if place.way else ((focus, ()),):
                     values = self.index.get((node, predicate))
                     if values is not None:
-                        shown = self.plan.shown(place.asked[predicate], values)
+                        prop = place.asked[predicate]
+                        shown = prop.shown.get(prop.always or values) or self.plan.shown(prop, values)
                         ways = (shown.met if positive else shown.refuted).get(bit)
                         if ways:
                             value, steps = ways[0]
