@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from kg.changes import Atom, Change, Changes, Pending, always, has_both_sides
+from kg.changes import Atom, Change, Changes, always, has_both_sides
 from kg.check import Hit, check, stops
 from kg.docket import CONDITIONED, COVERED, DOCUMENTED, NOT_EXCLUDED, Case, Ground, book_of
 from kg.evaluate import Reading
@@ -138,23 +138,25 @@ class Decision:
 
     @lazy
     def _changes(self) -> Changes:
-        pending = [one._changes if one.can_turn else None for one in self.bases if one.is_pending]
-        return _changes_of(self._undecided, self.posture, pending if self.bases else None)
+        return _changes_of(self._undecided, self.posture, self.bases)
 
     @lazy
-    def turning_out(self) -> Changes:
-        """Return how the open leaves may turn out, those included that nothing could document."""
-        return _turning_out(self._undecided, self.posture, self.bases)
+    def _turning_out(self) -> Changes:
+        return _changes_of(self._undecided, self.posture, self.bases, turning_out=True)
+
+    def changes_for(self, turning_out: bool) -> Changes | None:
+        """Return what could be documented of the line, for one that is added to it, or how it may turn out.
+
+        None where a person is to look at it anyway.
+        """
+        if self.decision == REVIEW and self.note != UNMENTIONED:
+            return None
+        return self._turning_out if turning_out else self._changes
 
     @property
     def is_pending(self) -> bool:
         """Say whether a line added to this one waits for it."""
         return self.decision in (PEND, REVIEW) or self.is_unproven
-
-    @property
-    def can_turn(self) -> bool:
-        """Say whether documents can settle what a person is not to look at anyway."""
-        return self.decision != REVIEW or self.note == UNMENTIONED
 
     @property
     def is_unproven(self) -> bool:
@@ -278,7 +280,7 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
         unverified = any(iri in case.docket.clauses for iri in doubts)
         return Decision(case, posture, REVIEW, note=UNVERIFIED if unverified else CONFLICTING, doubts=doubts)
     if (decision == PEND or (decision == APPROVE and not case.met)) and has_both_sides(case):
-        changes = _turning_out(case, posture, bases)
+        changes = _changes_of(case, posture, bases, turning_out=True)
         if always(changes.denying, changes.documentable):
             return Decision(case, posture, DENY, bases, regardless=True)
         if decision == PEND and always(changes.approving, changes.documentable):
@@ -286,19 +288,15 @@ def _decision(case: Case, posture: str, bases: Bases) -> Decision:
     return Decision(case, posture, decision, bases)
 
 
-def _turning_out(case: Case, posture: str, bases: Bases) -> Changes:
-    pending = [one.turning_out if one.can_turn else None for one in bases if one.is_pending]
-    return _changes_of(case, posture, pending if bases else None, turning_out=True)
-
-
-def _changes_of(case: Case, posture: str, pending: Pending | None, turning_out: bool = False) -> Changes:
+def _changes_of(case: Case, posture: str, bases: Bases, turning_out: bool = False) -> Changes:
     """Return what could be documented of a case under a posture, or how its open leaves may turn out."""
 
     def verdict(supposed: Case) -> str:
         decision = settle(supposed, posture)
         return REVIEW if supposed.is_doubtful and any(_doubts(supposed, posture, decision)) else decision
 
-    return Changes(case, posture == ADVISORY, verdict, pending, turning_out)
+    pending = [one.changes_for(turning_out) for one in bases if one.is_pending]
+    return Changes(case, posture == ADVISORY, verdict, pending if bases else None, turning_out)
 
 
 def _base_in_review(case: Case, bases: Bases) -> bool:

@@ -1,5 +1,6 @@
 """Both case claims, from document to explained decision, and what changes as facts are added."""
 
+import gc
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import pyoxigraph as ox
 import pytest
 
 import kg
+from benchmarks.claims import five_line_claims
 from kg.decide import POSTURES
 from kg.graph import parse
 from kg.rdf import tell, to_ntriples, to_turtle
@@ -222,3 +224,23 @@ def test_no_answer_asks_what_only_another_policy_asks(posture: str, knowledge: k
             asked = (*(fact for line in told["lines"] for fact in line["missing"]), *changes)
             of = {fact["criterion"].partition("#")[0] for fact in asked if "criterion" in fact}
             assert not [iri for iri in of if "/policy/" in iri and not iri.endswith(f"/{policy}")]
+
+
+def test_what_is_forgotten_leaves_no_garbage(knowledge: kg.Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an answer nor a forgotten case holds itself in a circle: looking for garbage makes some claims wait."""
+    monkeypatch.setattr("kg.docket.CASES", 8)
+    claims = [parsed(document) for document in five_line_claims(60, 20261127)]
+    held = []
+    gc.collect()
+    gc.disable()
+    try:
+        for claim in claims:
+            kg.determine(claim, knowledge, "aetna-cpb-0697").to_dict()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        held = [type(one).__qualname__ for one in gc.garbage if type(one).__module__.startswith("kg.")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert held == []
