@@ -257,6 +257,7 @@ def _told(job: Job, knowledge: kg.Knowledge) -> list[bytes]:
 
 def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     knowledge = kg.load_knowledge()
+    kg.prepare(knowledge)
     _say(answers, [b"ready"])
     while head := jobs.read(COUNT.size):
         (count,) = COUNT.unpack(head)

@@ -9,7 +9,7 @@ from kg.errors import ClaimError, CoverpathError, Fault, KnowledgeError, nearest
 from kg.explain import Determination
 from kg.knowledge import Document, Knowledge, load_knowledge
 from kg.load import Claim, parse_claim, read_claim
-from kg.reason import reason
+from kg.reason import prepare, reason
 
 
 def determine(claim: Claim, knowledge: Knowledge, policy: str | None = None, posture: str = ADVISORY) -> Determination:
@@ -61,5 +61,6 @@ __all__ = [
     "determine",
     "load_knowledge",
     "parse_claim",
+    "prepare",
     "read_claim",
 ]

@@ -72,10 +72,9 @@ class Decision:
         if self.decision != DENY:
             return ()
         found: list[Ground] = []
-        place = self.case.docket.order.__getitem__
         for group in self.case.groups.values():
             if group.name != DOCUMENTED or self.posture == FINAL:
-                found += [Ground(clause, tuple(sorted(leaves, key=place))) for clause, leaves in group.grounds]
+                found += self.case.docket.grounds[group]
         return tuple(found)
 
     @property
@@ -107,9 +106,10 @@ class Decision:
             return ()
         if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
             return ()
-        if self.decision == APPROVE and not self.caveats:
+        caveats = self.caveats
+        if self.decision == APPROVE and not caveats:
             return ()
-        asked = self._changes.settling(self.caveats) if self.decision == APPROVE else self._changes.bearing()
+        asked = self._changes.settling(caveats) if self.decision == APPROVE else self._changes.bearing()
         if self.decision == PEND:
             asked += self._changes.recording()
         return tuple([atom for _, atom in sorted({*asked})])

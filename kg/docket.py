@@ -181,6 +181,16 @@ class Docket:
         return tuple((part.iri, *groups_of(part, self.plan)) for part in parts)
 
     @lazy
+    def grounds(self) -> Table[Group, tuple[Ground, ...]]:
+        """Return the grounds of a group, the leaves of each in the order of the docket."""
+        place = self.order.__getitem__
+
+        def compute(group: Group) -> tuple[Ground, ...]:
+            return tuple([Ground(clause, tuple(sorted(leaves, key=place))) for clause, leaves in group.grounds])
+
+        return Table(compute, CASES)
+
+    @lazy
     def guidance(self) -> Table[int, tuple[Guidance, ...]]:
         """Return what guidelines say of a line, by the state of their leaves."""
         clauses = [(d, c, STANCES.get(c.kind, "reports"), *_states(c.criterion, self.plan)) for d, c in self.guidelines]

@@ -4,6 +4,7 @@ import gc
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, cached_property
@@ -24,6 +25,7 @@ from kg.terms import (
     HCPCS,
     ICD10CM,
     MONITORING,
+    OWL,
     RDFS,
     SKOS,
     TYPE,
@@ -189,7 +191,7 @@ class Knowledge:
         """Return the IRI of each fact that a claim may list, by its name."""
         return {
             local_name(s): s
-            for s in self.graph.subjects(TYPE, "http://www.w3.org/2002/07/owl#Class")
+            for s in self.graph.subjects(TYPE, OWL + "Class")
             if isinstance(s, str) and s.startswith(CONDITION) and self.graph.value(s, COV + "question") is not None
         }
 
@@ -205,6 +207,12 @@ class Knowledge:
     def named(self, cls: str) -> dict[str, str]:
         """Return the IRIs of the instances of one of our classes by their names, such as the roles."""
         return self.remember(("named", cls), lambda: {self.notation(x): x for x in self._instances(COV + cls)})
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """Return every code that the ontology describes; of ICD-10-CM these are few."""
+        classes = self.graph.subjects(TYPE, OWL + "Class")
+        return tuple(s for s in classes if isinstance(s, str) and s.startswith((CPT, HCPCS, ICD10CM)))
 
     def diagnosis(self, code: str) -> str | None:
         """Return the IRI of an ICD-10-CM code, undotted, if the ontology or any release that is known holds it."""
@@ -472,14 +480,20 @@ def load_knowledge(root: Path | None = None) -> Knowledge:
 
     Raises a KnowledgeError for anything in them by which no claim should be judged.
     """
-    root = root or find_root()
+    with lasting():
+        return _read_knowledge(root or find_root())
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """Keep what is made within from being looked through as garbage: it stays as long as the process."""
     gc.collect()
     gc.disable()  # nothing that is read is garbage, and looking for it takes a third of the time
     try:
-        return _read_knowledge(root)
+        yield
     finally:
         gc.enable()
-        gc.freeze()  # knowledge stays as long as the process: looking through it again and again finds no garbage
+        gc.freeze()  # to look through knowledge again and again finds no garbage
         gc.set_threshold(YOUNG, OLDER, OLDEST)  # nor is there any in an answer, a tree of 1,000 objects
 
 

@@ -23,6 +23,13 @@ class lazy(Generic[T]):
         return value
 
 
+def work_out(instance: object) -> None:
+    """Work out at once whatever of an instance is worked out late."""
+    for name, value in vars(type(instance)).items():
+        if isinstance(value, lazy):
+            getattr(instance, name)
+
+
 class Table(dict[K, T]):
     """Work out what follows from each key once; what was found before is forgotten when it is too much."""
 

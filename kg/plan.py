@@ -8,6 +8,7 @@ alone, and is found once, too.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from kg.criteria import Criterion
@@ -91,7 +92,7 @@ class Place:
     way: Way
     asked: dict[str, Property] = field(default_factory=dict)
     asks: list[Asks] = field(default_factory=list)
-    facts: list[Criterion] = field(default_factory=list)
+    facts: dict[Term, list[Criterion]] = field(default_factory=dict)  # by what they ask for
 
 
 Entry = tuple[Place, Way, str]  # a place, the way to it, and the property that is all of the way, if one is
@@ -157,7 +158,7 @@ class Plan:
 
         if leaf.concept:
             for way in FINDINGS:
-                place(way).facts.append(leaf)
+                place(way).facts.setdefault(leaf.concept, []).append(leaf)
         elif leaf.parts:
             part = leaf.parts[0]
             plan = inner.setdefault(part.iri, Plan((part,), self.knowledge))
@@ -284,14 +285,17 @@ class Plan:
     def facts_at(self, place: Place, about: tuple[Values, ...]) -> Shown:
         """Return the fact leaves that a finding meets, and refutes, by its types, concept, status and regions."""
         types, concepts, statuses, _ = about
-        met, refuted = {}, {}
+        met: dict[int, tuple[Located, ...]] = {}
+        refuted: dict[int, tuple[Located, ...]] = {}
         if PRESENT in statuses:
-            above = {cls for value in (*types, *concepts) for cls in self.knowledge.ancestors(str(value))}
-            present = ((leaf, tuple(self.present(leaf, *about))) for leaf in place.facts if leaf.concept in above)
-            met = {self.bit[leaf.iri]: found for leaf, found in present if found}
+            for cls in chain.from_iterable([self.knowledge.ancestors(str(value)) for value in (*types, *concepts)]):
+                for leaf in place.facts.get(cls, ()):
+                    if found := tuple(self.present(leaf, *about)):
+                        met[self.bit[leaf.iri]] = found
         if ABSENT in statuses:
-            absent = ((leaf, tuple(self.absent(leaf, *about))) for leaf in place.facts)
-            refuted = {self.bit[leaf.iri]: found for leaf, found in absent if found}
+            for leaf in chain.from_iterable(place.facts.values()):
+                if found := tuple(self.absent(leaf, *about)):
+                    refuted[self.bit[leaf.iri]] = found
         return remember(self.found, about, Shown(sum(met), sum(refuted), met, refuted))
 
     def present(

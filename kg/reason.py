@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kg.graph import Graph, Index
-from kg.knowledge import Knowledge
+from kg.knowledge import Knowledge, lasting
 from kg.lazy import lazy
 from kg.load import Claim
 from kg.rules.derived import Derived, Pieces, joined, rule
@@ -16,6 +16,7 @@ from kg.rules.facts import By, Concluded, Facts
 from kg.rules.lines import lines
 from kg.rules.operation import operation
 from kg.rules.patient import patient
+from kg.rules.tables import tables_of
 from kg.terms import COV, Triple
 
 
@@ -63,6 +64,15 @@ def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
     return Reasoned(facts.index, facts.concluded, frozenset(map(str, facts.regions)), knowledge, facts)
 
 
+def prepare(knowledge: Knowledge) -> None:
+    """Look up what the rules ask of each code, so that no claim waits for it.
+
+    It takes as long as 200 claims, so that it is worth while for a process that determines many.
+    """
+    with lasting():
+        tables_of(knowledge).fill()
+
+
 def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned:
     """Return the same facts, and how base lines are decided."""
     index, concluded = reasoned.index.copy(), reasoned.concluded.copy()
@@ -74,4 +84,4 @@ def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned
 DECISION = COV + "decision"
 _DECIDED = (By(rule("baseDecision"), lambda facts, triple: ()),)
 
-__all__ = ["Derived", "Pieces", "Reasoned", "reason", "rule", "with_decisions"]
+__all__ = ["Derived", "Pieces", "Reasoned", "prepare", "reason", "rule", "with_decisions"]

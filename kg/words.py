@@ -22,6 +22,7 @@ SILENT = frozenset(  # properties that lead from node to node and say nothing by
     )
 )
 VERBS = {TYPE: "is", RDFS + "subClassOf": "is a kind of"}
+OWN_NAMES = {"operation": "the operation"}  # of the parts of a claim that are not called what their IRI says
 LONG = 5  # interspaces of a walk that are all named
 FIELDS = {
     "operation.procedures": "Which procedures were performed?",
@@ -43,7 +44,8 @@ class Phrases:
         self.asked: Table[str, str] = Table(lambda x: knowledge.graph.text(x, COV + "question") or "", MANY)
         self.likely = Table(self._likely, MANY)
         self.monitors = Table(self._monitors, MANY)
-        self.left_at = Table(self._left_at, MANY)
+        self.stated = Table(self._stated, MANY)
+        self.positions = Table(self._position, MANY)
         self.caveats = Table(self._caveat, MANY)
 
     def _name(self, term: str) -> str:
@@ -64,11 +66,18 @@ class Phrases:
         named = " and ".join(self.names[x] for x in tracts) or "no tract of the cord"
         return f"{self.notations[code]} monitors the {named}"
 
-    def _left_at(self, level: str) -> str:
-        """Return what the canal holds at a level where the cord has ended."""
-        enclosed = self.knowledge.graph.objects(level, ANATOMY + "encloses")
-        held = [str(x) for x in enclosed if not self.knowledge.is_cord(x)]
-        return f", {' and '.join(self.names[x] for x in held)} only" if held else ""
+    def _stated(self, what: tuple[str, str]) -> str:
+        """Return what a property with a value says of whatever has it."""
+        predicate, value = what
+        return f" {self.verbs[predicate]} {self.names[value]}"
+
+    def _position(self, where: tuple[Term, Term]) -> str:
+        """Return how a level lies to the cord, and where that has ended, what the canal holds there."""
+        level, position = map(str, where)
+        enclosed = self.knowledge.graph.objects(level, ANATOMY + "encloses") if position == BELOW_CORD else ()
+        held = [self.names[str(x)] for x in enclosed if not self.knowledge.is_cord(x)]
+        only = f", {' and '.join(held)} only" if held else ""
+        return f" {self.labels[CORD_POSITION]} {self.labels[position]}{only}"
 
     def _caveat(self, outcome: Outcome) -> str:
         criterion = outcome.criterion
@@ -145,16 +154,12 @@ class Words:
             is_listed = "#fact-" in str(s)
             return f"the claim lists {self.name(o)} as {shown}" if is_listed else f"{self.name(o)} is {shown}"
         if p == CORD_POSITION:
-            labels = self.phrases.labels
-            return f"{self.name(s)} {labels[p]} {labels[str(o)]}{self._left_there(s, o)}"
+            return f"{self.name(s)}{self.phrases.positions[self.index[s, LEVEL][0], o]}"
+        name = self.name(s).partition(" (")[0]
+        if type(o) is str and not o.startswith(self.claim):
+            return f"{name}{self.phrases.stated[p, o]}"
         told = "" if isinstance(o, Literal) and o.value == "true" else f" {self.name(o)}"
-        return f"{self.name(s).partition(' (')[0]} {self.phrases.verbs[p]}{told}"
-
-    def _left_there(self, site: Term, position: Term) -> str:
-        """Return what the canal holds where the cord has ended."""
-        if position != BELOW_CORD:
-            return ""
-        return self.phrases.left_at[str(self.index[site, LEVEL][0])]
+        return f"{name} {self.phrases.verbs[p]}{told}"
 
     def not_there(self, exposure: Term) -> str:
         """Return what a line monitors and what of its pathways runs through a site."""
@@ -180,11 +185,12 @@ class Words:
         return name
 
     def _own_name(self, term: str) -> str:
-        part = term.rpartition("#")[2]
-        site = self.index.get((term, AT_SITE), (term,))[0]
-        if (site, LEVEL) in self.index and "#site-" in str(site):
-            return self.phrases.notations[str(self.index[site, LEVEL][0])]
-        return {"operation": "the operation"}.get(part, part.replace("-", " ")) if "#" in term else "the claim"
+        site = str(self.index.get((term, AT_SITE), (term,))[0])
+        levels = self.index.get((site, LEVEL)) if "#site-" in site else None
+        if levels:
+            return self.phrases.notations[str(levels[0])]
+        _, of_claim, part = term.rpartition("#")
+        return OWN_NAMES.get(part) or part.replace("-", " ") if of_claim else "the claim"
 
     # Questions
 

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import chain
 
 from kg.knowledge import Knowledge
-from kg.lazy import Table, lazy
+from kg.lazy import Table, lazy, work_out
 from kg.rules.derived import Pieces, Premises
 from kg.terms import ANATOMY, COV, XSD, Known, Literal, Term, Triple, local_name
 
@@ -20,7 +20,7 @@ CAUDA_EQUINA = ANATOMY + "CaudaEquina"
 TRUE = Literal("true", XSD + "boolean")
 Reached = Mapping[Term, Premises]
 
-MANY = 1 << 12  # codes and concepts that are remembered, each; then they are found anew
+MANY = 1 << 13  # codes and concepts that are remembered, each; then they are found anew
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -214,6 +214,7 @@ class Tables:
     """What the rules look up: what is said of codes and of places, and which facts together state another."""
 
     def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
         self.codes: Table[str, Code] = Table(lambda code: Code(code, knowledge), MANY)
         self.places: Table[str, Place] = Table(lambda place: Place(place, knowledge, self.codes), MANY)
         self.combinations = knowledge.combinations
@@ -224,6 +225,15 @@ class Tables:
         self.absences: Table[str, tuple[Triple, ...]] = Table(
             lambda role: tuple((role, ABSENCE, x) for x in knowledge.graph.objects(role, ABSENCE)), MANY
         )
+
+
+    def fill(self) -> None:
+        """Look up all that claims ask of the codes that the ontology describes, and of places where cords end there."""
+        for code in self.knowledge.codes:
+            work_out(self.codes[code])
+            self.kinds[code]
+        for place in (*self.knowledge.levels.values(), *self.knowledge.regions.values()):
+            self.places[place].positions[None]
 
 
 ABSENCE = COV + "statesAbsenceOf"
