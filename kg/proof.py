@@ -12,7 +12,8 @@ from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
-from kg.reason import Reasoned
+from kg.reason import By, Facts, Reasoned, told_by
+from kg.reason import Pieces as Premises
 from kg.shapes import Witness
 from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
@@ -30,7 +31,7 @@ NO_GROUNDS: frozenset[str] = frozenset()
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 # What a triple follows from: asserted triples, the rule by which it does, and its premises; nothing if it is asserted.
-_Shown = tuple[Rows, str, list[Known]]
+_Shown = tuple[Rows, str, Premises]
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
 _Way = tuple[str, Rows, str, bool]
@@ -80,11 +81,11 @@ class Proof:
         # what was told of this claim, so that it is told once
         self._shown: dict[Triple, _Shown] = {}
         self._said: dict[Triple, list[str]] = {}
-        self._shared: dict[Criterion, Evidence] = {}
         self._rows_there: dict[tuple[Term, Outcome], Rows] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
         self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
+        self._nothing: list[Any] = []  # wherever nothing is told
         # what depends on the knowledge alone
         self._heads: dict[Outcome, _Head] = words.knowledge.remember(("heads",), dict)
 
@@ -112,7 +113,7 @@ class Proof:
         node, parts = head.node.copy(), []
         for tell, part in head.parts:  # a comprehension is a function, made anew for each of many nodes
             parts.append(tell(self, part, at))
-        node["witnesses"], node["parts"] = [], parts
+        node["witnesses"], node["parts"] = self._nothing, parts
         return node
 
     def _once(self, head: _Head, at: _At) -> Json:
@@ -143,14 +144,16 @@ class Proof:
         """Tell of what nothing is known: the same at every line."""
         node = self._silent.get(head)
         if node is None:
-            node, parts = head.node.copy(), []
-            for _, part in head.parts:
-                parts.append(self._unknown(part, at))
-            node["witnesses"], node["parts"] = [], parts
-            self._silent[head] = node
-            if "words" in node:
-                node["words"] = []
-                self._ask(node, head.outcome.criterion.concept)
+            node = self._silent[head] = head.node.copy()
+            node["witnesses"] = node["parts"] = self._nothing
+            if head.parts:
+                node["parts"] = parts = []
+                for _, part in head.parts:
+                    parts.append(self._unknown(part, at))
+            elif "words" in node:
+                node["words"] = self._nothing
+                if (concept := head.outcome.criterion.concept) in self.suggestions:
+                    node["question"] = self.words.question(concept)
         return node
 
     def _elsewhere(self, head: _Head, at: _At) -> Json:
@@ -165,11 +168,6 @@ class Proof:
             node["label"] = f"{self.words.name(at.focus)}: {node['label']}"
             node["at"] = at.focus
         return node
-
-    def _ask(self, node: Json, concept: str) -> None:
-        """Word the question of an open leaf by what the codes of the claim suggest."""
-        if concept in self.suggestions:
-            node["question"] = self.words.question(concept)
 
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
         criterion, of_claim = outcome.criterion, plan.of_claims.get(outcome.criterion)
@@ -200,7 +198,6 @@ class Proof:
         node = told.copy()
         if head.parts:
             parts = node["parts"] = told["parts"].copy()
-            node["witnesses"] = []
             for i, (_, part) in enumerate(head.parts):
                 if not part.outcome.silent:
                     parts[i] = self._again(part, parts[i], focus)
@@ -213,15 +210,14 @@ class Proof:
     def _leaf(self, head: _Head, at: _At) -> Json:
         node, outcome, reading = head.node.copy(), head.outcome, at.reading
         criterion = outcome.criterion
-        node["parts"] = []
         if criterion.parts:
             node["witnesses"], derived, node["parts"] = self._through(outcome, at)
-            node["words"] = []
+            node["words"] = self._nothing
             if derived:
                 node["derived"] = derived
         elif outcome.met or outcome.refuted:
             rows, node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
-            node["witnesses"] = [*map(list, rows)]
+            node["witnesses"], node["parts"] = [*map(list, rows)], self._nothing
             if at.focus not in self.lines:
                 self._rows_there[at.focus, outcome] = rows
             if derived:
@@ -229,8 +225,9 @@ class Proof:
             if sources:
                 node["sources"] = sources
         else:
-            node["witnesses"], node["words"] = [], []
-            self._ask(node, criterion.concept)
+            node["witnesses"] = node["words"] = node["parts"] = self._nothing
+            if criterion.concept in self.suggestions:
+                node["question"] = self.words.question(criterion.concept)
         if criterion.iri in at.grounds:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
         return node
@@ -254,7 +251,7 @@ class Proof:
         value, rows, told, alone = way
         node = head.node.copy()
         first = node["witnesses"] = [[focus, predicate, value], *map(list, rows)]
-        node["parts"], node["words"] = [], [self.words.sentence(triple) + told]
+        node["parts"], node["words"] = self._nothing, [self.words.sentence(triple) + told]
         if outcome.criterion.iri in at.grounds:
             node["alternatives"] = [first] if alone else self.alternatives(outcome, focus, reading, first)
         return node
@@ -328,8 +325,9 @@ class Proof:
                 continue
             for triple in piece:
                 s, p, o = triple
-                if (s, p) in concluded:
-                    shown, rule, premises = self._shown.get(triple) or self._show(triple, reasoned)
+                rules = concluded.get((s, p))
+                if rules is not None:
+                    shown, rule, premises = self._shown.get(triple) or self._show(triple, rules, reasoned.facts)
                     if premises:
                         rows |= shown
                         if derived is not None:
@@ -344,20 +342,6 @@ class Proof:
     def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
         leaf = outcome.criterion
-        if (
-            leaf not in reading.plan.claimed
-            or focus not in self.lines
-            or (leaf.concept and (focus, FINDING) in self.index)
-        ):
-            return self._evidence(outcome, focus, reading)
-        known = self._shared.get(leaf)
-        if known is None:
-            known = self._shared[leaf] = self._evidence(outcome, focus, reading)
-        (_, *rest), words, derived, sources = known  # after that of which claim it is
-        return dict.fromkeys(((focus, OF_CLAIM, self.claim), *rest)), words, derived, sources
-
-    def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
-        leaf = outcome.criterion
         told: list[str] = []
         rows: Rows = {}
         derived: dict[int, None] = {}
@@ -371,21 +355,23 @@ class Proof:
                     told.append("; ".join(dict.fromkeys(words)))
         return rows, told, [*derived], self._sources(rows) if leaf.concept else []
 
-    def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
+    def _show(self, triple: Triple, rules: Iterable[By], facts: Facts) -> _Shown:
         """Return what a triple follows from."""
         rows: Rows = {}
-        rule, premises = reasoned.why(triple) or ("", ())
-        known = [piece if type(piece) is Known else Known(piece) for piece in premises]
-        for piece in known:
-            rows |= piece.rows
-        shown = self._shown[triple] = rows, rule, known
+        rule, premises = told_by(rules, triple, facts) or ("", ())
+        for piece in premises:
+            rows |= piece.rows if type(piece) is Known else Known(piece).rows
+        shown = self._shown[triple] = rows, rule, premises
         return shown
 
-    def _say(self, triple: Triple, rule: str, premises: list[Known]) -> list[str]:
+    def _say(self, triple: Triple, rule: str, premises: Premises) -> list[str]:
         """Return what a triple follows from in sentences."""
         words = self._said[triple] = []
         for piece in premises:
-            words += piece.words or self.words.known(piece)
+            if type(piece) is Known:
+                words += piece.words or self.words.known(piece)
+            else:
+                words += self.words.sentences(piece)
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
         return words
@@ -402,12 +388,12 @@ class Proof:
     def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Listed) -> list[Listed]:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
         leaf = outcome.criterion
-        sides = [positive for positive, holds in ((True, outcome.met), (False, outcome.refuted)) if holds]
-        every = chain.from_iterable(reading.all(leaf, focus, positive) for positive in sides)
-        found = list(islice(every, LIMIT))
-        # Of what conflicts the first is a witness of both sides, which are told apart here.
-        told = [first] if len(sides) == 1 else []
-        return told + [self._asserted(one, reading.reasoned) for one in found[len(told) :]]
+        if outcome.met != outcome.refuted:
+            others = islice(reading.all(leaf, focus, outcome.met), 1, LIMIT)
+            return [first, *[self._asserted(one, reading.reasoned) for one in others]]
+        # of what conflicts the first is a witness of both sides, which are told apart here
+        every = chain(reading.all(leaf, focus, True), reading.all(leaf, focus, False))
+        return [self._asserted(one, reading.reasoned) for one in islice(every, LIMIT)]
 
     def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Listed:
         """Return a witness as asserted triples."""

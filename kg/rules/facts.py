@@ -167,6 +167,10 @@ class Facts:
         """Return premises as a piece, the same ones always as the same piece."""
         return self._pieces.get(premises) or self._pieces.setdefault(premises, Known(premises))
 
+    def links(self, *premises: Triple) -> Premises:
+        """Return premises that name IRIs alone as a piece, likewise."""
+        return self._pieces.get(premises) or self._pieces.setdefault(premises, Known.links(*premises))
+
 
 def giving(name: str) -> By:
     """Return a rule whose conclusions are given with their premises."""

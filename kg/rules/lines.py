@@ -241,8 +241,8 @@ def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
     if code and other:
         for parent in code.added_to:
             if parent in other.above:
-                shown = (*facts.coded(line), (code.iri, ADD_ON_TO, parent), *facts.coded(base))
-                return facts.piece(*shown), other.above[parent]
+                added = (code.iri, ADD_ON_TO, parent)
+                return facts.links(*facts.coded(line), added, *facts.coded(base)), other.above[parent]
     return None
 
 
