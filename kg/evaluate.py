@@ -203,19 +203,21 @@ class Reading:
 
     def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
         """Return what a criterion comes to at a node."""
-        plan = self.plan
-        if plan.alone:  # nodes of which the same is said are the same
-            get = self.index.get
-            said: tuple[object, Values | None] = criterion, ()
-            for predicate in plan.alone:
-                said = said, get((focus, predicate))
-            found = plan.by_values.get(said)
-            return found or remember(plan.by_values, said, plan.outcome(criterion, self.bits(focus)))
         key = (criterion, focus)
         known = self._outcomes.get(key)
         if known is None:
-            known = self._outcomes[key] = plan.outcome(criterion, self.bits(focus))
+            known = self._outcomes[key] = self._outcome(criterion, focus)
         return known
+
+    def _outcome(self, criterion: Criterion, focus: Term) -> Outcome:
+        plan = self.plan
+        if not plan.alone:
+            return plan.outcome(criterion, self.bits(focus))
+        said: tuple[object, Values | None] = criterion, ()  # nodes of which the same is said are the same
+        for predicate in plan.alone:
+            said = said, self.index.get((focus, predicate))
+        found = plan.by_values.get(said)
+        return found or remember(plan.by_values, said, plan.outcome(criterion, self.bits(focus)))
 
     # Why
 
@@ -327,9 +329,12 @@ class Reading:
 
     def traces(self, focus: Term, place: Place) -> Reached:
         """Return the nodes that are read at a place, each with the triples on the way there."""
-        known = self._traces.get((focus, place))
+        if not place.way:
+            return {focus: ()}
+        key = (focus, place)
+        known = self._traces.get(key)
         if known is None:
-            known = self._traces[focus, place] = self._traced(focus, place.way) if place.way else {focus: ()}
+            known = self._traces[key] = self._traced(focus, place.way)
         return known
 
     def _traced(self, focus: Term, way: Way) -> Reached:

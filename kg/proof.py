@@ -20,8 +20,8 @@ from kg.words import AT_SITE, FIELDS, SILENT, Words
 
 Json = dict[str, Any]
 Row = tuple[str, str, str]
-Rows = dict[Row, None]  # triples in order: a dictionary is put into another fast
-Listed = list[list[str]]  # the same as JSON carries them
+Listed = list[list[str]]  # triples as JSON carries them
+Rows = dict[Row, list[str]]  # these by themselves, in order: a dictionary is put into another fast
 FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 LIMIT = 256  # witnesses of one leaf that are listed
@@ -34,7 +34,7 @@ Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
 _Shown = tuple[Rows, str, Premises]
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
-_Way = tuple[str, Rows, str, bool]
+_Way = tuple[str, Iterable[Row], str, bool]
 
 
 @dataclass(eq=False, slots=True)
@@ -217,7 +217,7 @@ class Proof:
                 node["derived"] = derived
         elif outcome.met or outcome.refuted:
             rows, node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
-            node["witnesses"], node["parts"] = [*map(list, rows)], self._nothing
+            node["witnesses"], node["parts"] = [*rows.values()], self._nothing
             if at.focus not in self.lines:
                 self._rows_there[at.focus, outcome] = rows
             if derived:
@@ -298,14 +298,14 @@ class Proof:
                     self._put((traces[node],), reading.reasoned, rows, derived)
                 if inner.criterion.is_leaf and inner.met != inner.refuted:
                     part = told[i] = told.get(i) or self._of_other(inner, str(node), within)
-                    rows |= self._rows_there.get((node, inner)) or dict.fromkeys(map(tuple, part["witnesses"]))
+                    rows |= self._rows_there.get((node, inner)) or {tuple(row): row for row in part["witnesses"]}
                     derived |= dict.fromkeys(part.get("derived", ()))
                 else:
                     self._put(within.first_of(inner.criterion, node, positive), reading.reasoned, rows, derived)
                 if not every:
                     break
         parts = [told.get(i) or self._of_other(one, str(node), by) for i, (node, one, by) in enumerate(others)]
-        return [*map(list, rows)], [*derived], parts
+        return [*rows.values()], [*derived], parts
 
     def _put(
         self,
@@ -319,7 +319,8 @@ class Proof:
         concluded = reasoned.concluded
         for piece in pieces:
             if type(piece) is Known:
-                rows |= piece.rows
+                for row in piece.rows:
+                    rows[row] = [*row]
                 if words is not None:
                     words += piece.words or self.words.known(piece)
                 continue
@@ -335,7 +336,8 @@ class Proof:
                         if words is not None:
                             words += self._said.get(triple) or self._say(triple, rule, premises)
                         continue
-                rows[triple if type(o) is str else (s, p, written(o))] = None  # type: ignore[index]  # s is an IRI
+                row = triple if type(o) is str else (s, p, written(o))  # type: ignore[assignment]  # s is an IRI
+                rows[row] = [*row]
                 if words is not None and p not in SILENT:
                     words.append(self.words.sentence(triple))
 
@@ -360,7 +362,8 @@ class Proof:
         rows: Rows = {}
         rule, premises = told_by(rules, triple, facts) or ("", ())
         for piece in premises:
-            rows |= piece.rows if type(piece) is Known else Known(piece).rows
+            for row in piece.rows if type(piece) is Known else Known(piece).rows:
+                rows[row] = [*row]
         shown = self._shown[triple] = rows, rule, premises
         return shown
 
@@ -399,12 +402,14 @@ class Proof:
         """Return a witness as asserted triples."""
         rows: Rows = {}
         self._put(witness, reasoned, rows)
-        return [*map(list, rows)]
+        return [*rows.values()]
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
         for triple, (_, rule) in self._derived.items():
-            yield {"triple": [*_row(triple)], "rule": rule, "from": [*map(list, self._shown[triple][0])]}
+            s, p, o = triple
+            told = [s if type(s) is str else written(s), p, o if type(o) is str else written(o)]
+            yield {"triple": told, "rule": rule, "from": [*self._shown[triple][0].values()]}
 
 
 def _said(outcome: Outcome) -> Json:
@@ -420,9 +425,3 @@ def _said(outcome: Outcome) -> Json:
         "witnesses": [],
         "parts": [],
     }
-
-
-def _row(triple: Triple) -> Row:
-    """Return a triple as JSON carries it."""
-    s, p, o = triple
-    return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
