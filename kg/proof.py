@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
@@ -130,7 +129,7 @@ class Proof:
             return self._once(head, at)
         node = at.told.get(head)
         if node is None:
-            key = head, at.grounds & head.leaves
+            key = head, at.grounds and at.grounds & head.leaves
             known = self._of_claims.get(key)
             if known is None:
                 tell = head.anew

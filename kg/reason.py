@@ -72,7 +72,7 @@ def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
 def prepare(knowledge: Knowledge) -> None:
     """Look up what the rules ask of each code, so that no claim waits for it.
 
-    It takes as long as 200 claims, so that it is worth while for a process that determines many.
+    It takes as long as some 150 claims: it is worth while for a process that determines more.
     """
     with lasting():
         tables_of(knowledge).fill()

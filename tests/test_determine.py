@@ -17,6 +17,7 @@ from benchmarks.claims import five_line_claims
 from kg.decide import POSTURES
 from kg.graph import parse
 from kg.rdf import tell, to_ntriples, to_turtle
+from kg.rules.tables import tables_of
 from kg.terms import COV, local_name
 from tests.conftest import ROOT, example, parsed
 
@@ -244,3 +245,42 @@ def test_what_is_forgotten_leaves_no_garbage(knowledge: kg.Knowledge, monkeypatc
         gc.garbage.clear()
         gc.enable()
     assert held == []
+
+
+def test_an_answer_belongs_to_its_caller(knowledge: kg.Knowledge) -> None:
+    """Whatever is done to one answer, the next of the same claim is as the first was: they share nothing."""
+    for document in (example("c01"), *five_line_claims(10, 20261128)):
+        claim = parsed(document)
+        answer = kg.determine(claim, knowledge, "aetna-cpb-0697").to_dict()
+        expected = json.dumps(answer)
+        spoil(answer)
+        assert json.dumps(kg.determine(claim, knowledge, "aetna-cpb-0697").to_dict()) == expected
+
+
+def spoil(answer: dict[str, Any]) -> None:
+    """Change every list and every object of an answer."""
+    found: dict[int, Any] = {}
+    waiting: list[Any] = [answer]
+    for one in waiting:  # it grows while it is gone through
+        if isinstance(one, dict | list) and id(one) not in found:
+            found[id(one)] = one
+            waiting += one.values() if isinstance(one, dict) else one
+    for one in found.values():
+        if isinstance(one, dict):
+            one["spoilt"] = True
+        else:
+            one.append("spoilt")
+
+
+def test_prepared_knowledge_gives_the_same_answers() -> None:
+    """What claims ask of codes is the same, looked up at once or one by one; then nothing is left to look up."""
+    early, late = kg.load_knowledge.__wrapped__(), kg.load_knowledge.__wrapped__()
+    kg.prepare(early)
+    tables = tables_of(early)
+    looked_up = {code: set(vars(known)) for code, known in tables.codes.items()}
+    assert set(looked_up) == set(early.codes)
+    for document in five_line_claims(40, 20261129):
+        answers = [kg.determine(parsed(document), one, "aetna-cpb-0697").to_dict() for one in (early, late)]
+        assert answers[0] == answers[1]
+    assert {code: set(vars(known)) for code, known in tables.codes.items()} == looked_up
+    assert 0 < len(tables_of(late).codes) < len(looked_up)

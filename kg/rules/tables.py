@@ -226,7 +226,6 @@ class Tables:
             lambda role: tuple((role, ABSENCE, x) for x in knowledge.graph.objects(role, ABSENCE)), MANY
         )
 
-
     def fill(self) -> None:
         """Look up all that claims ask of the codes that the ontology describes, and of places where cords end there."""
         for code in self.knowledge.codes:
