@@ -29,11 +29,25 @@ NO_GROUNDS: frozenset[str] = frozenset()
 
 # What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
 Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
-# What a triple follows from: asserted triples, the rule by which it does, and its premises; nothing if it is asserted.
-_Shown = tuple[Rows, str, Premises]
 # What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
 # and whether nothing else shows it.
 _Way = tuple[str, Iterable[Row], str, bool]
+
+
+@dataclass(eq=False, slots=True)
+class _Shown:
+    """What a triple follows from: the rule by which it does, its premises, and the asserted triples that these are.
+
+    It is told as sentences, and has its place among the derivations of the determination, when somebody asks. What is
+    asserted has no premises.
+    """
+
+    triple: Triple
+    rule: str
+    premises: Premises
+    rows: Rows
+    words: list[str]
+    place: int = -1
 
 
 @dataclass(eq=False, slots=True)
@@ -76,10 +90,9 @@ class Proof:
         self.words = words
         self.claim = words.claim
         self.suggestions = words.suggestions
-        self._derived: dict[Triple, tuple[int, str]] = {}
+        self._derived: list[_Shown] = []
         # what was told of this claim, so that it is told once
         self._shown: dict[Triple, _Shown] = {}
-        self._said: dict[Triple, list[str]] = {}
         self._rows_there: dict[tuple[Term, Outcome], Rows] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
@@ -327,13 +340,16 @@ class Proof:
                 s, p, o = triple
                 rules = concluded.get((s, p))
                 if rules is not None:
-                    shown, rule, premises = self._shown.get(triple) or self._show(triple, rules, reasoned.facts)
-                    if premises:
-                        rows |= shown
+                    shown = self._shown.get(triple) or self._show(triple, rules, reasoned.facts)
+                    if shown.premises:
+                        rows |= shown.rows
                         if derived is not None:
-                            derived[self._derived.setdefault(triple, (len(self._derived), rule))[0]] = None
+                            if shown.place < 0:
+                                shown.place = len(self._derived)
+                                self._derived.append(shown)
+                            derived[shown.place] = None
                         if words is not None:
-                            words += self._said.get(triple) or self._say(triple, rule, premises)
+                            words += shown.words or self._say(shown)
                         continue
                 row = triple if type(o) is str else (s, p, written(o))  # type: ignore[assignment]  # s is an IRI
                 rows[row] = [*row]
@@ -346,14 +362,15 @@ class Proof:
         told: list[str] = []
         rows: Rows = {}
         derived: dict[int, None] = {}
-        for positive, holds in ((True, outcome.met), (False, outcome.refuted)):
-            if holds:
-                words: list[str] = []
-                self._put(reading.first(leaf, focus, positive), reading.reasoned, rows, derived, words)
-                if not positive and (focus, AT_SITE) in self.index:
-                    words.append(self.words.not_there(focus))
-                if words:
-                    told.append("; ".join(dict.fromkeys(words)))
+        for positive in (True, False):
+            if not (outcome.met if positive else outcome.refuted):
+                continue
+            words: list[str] = []
+            self._put(reading.first(leaf, focus, positive), reading.reasoned, rows, derived, words)
+            if not positive and (focus, AT_SITE) in self.index:
+                words.append(self.words.not_there(focus))
+            if words:
+                told.append("; ".join(dict.fromkeys(words)))
         return rows, told, [*derived], self._sources(rows) if leaf.concept else []
 
     def _show(self, triple: Triple, rules: Iterable[By], facts: Facts) -> _Shown:
@@ -363,19 +380,19 @@ class Proof:
         for piece in premises:
             for row in piece.rows if type(piece) is Known else Known(piece).rows:
                 rows[row] = [*row]
-        shown = self._shown[triple] = rows, rule, premises
+        shown = self._shown[triple] = _Shown(triple, rule, premises, rows, [])
         return shown
 
-    def _say(self, triple: Triple, rule: str, premises: Premises) -> list[str]:
+    def _say(self, shown: _Shown) -> list[str]:
         """Return what a triple follows from in sentences."""
-        words = self._said[triple] = []
-        for piece in premises:
+        words = shown.words
+        for piece in shown.premises:
             if type(piece) is Known:
                 words += piece.words or self.words.known(piece)
             else:
                 words += self.words.sentences(piece)
-        if rule in CONCLUSIONS:
-            words.append(self.words.sentence(triple))
+        if shown.rule in CONCLUSIONS:
+            words.append(self.words.sentence(shown.triple))
         return words
 
     def _sources(self, triples: Iterable[Row]) -> list[dict[str, str]]:
@@ -405,10 +422,10 @@ class Proof:
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
-        for triple, (_, rule) in self._derived.items():
-            s, p, o = triple
+        for shown in self._derived:
+            s, p, o = shown.triple
             told = [s if type(s) is str else written(s), p, o if type(o) is str else written(o)]
-            yield {"triple": told, "rule": rule, "from": [*self._shown[triple][0].values()]}
+            yield {"triple": told, "rule": shown.rule, "from": [*shown.rows.values()]}
 
 
 def _said(outcome: Outcome) -> Json:
