@@ -488,11 +488,13 @@ def load_knowledge(root: Path | None = None) -> Knowledge:
 def lasting() -> Iterator[None]:
     """Keep what is made within from being looked through as garbage: it stays as long as the process."""
     gc.collect()
+    was_enabled = gc.isenabled()
     gc.disable()  # nothing that is read is garbage, and looking for it takes a third of the time
     try:
         yield
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
         gc.freeze()  # to look through knowledge again and again finds no garbage
         gc.set_threshold(YOUNG, OLDER, OLDEST)  # nor is there any in an answer, a tree of 1,000 objects
 

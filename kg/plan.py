@@ -112,6 +112,8 @@ class Plan:
         self.knowledge = knowledge
         self.links = knowledge.links
         self.leaves = list({leaf.iri: leaf for root in roots for leaf in root.leaves()}.values())
+        self.width = len(self.leaves)
+        self.all_leaves = (1 << self.width) - 1
         self.bit = {leaf.iri: 1 << i for i, leaf in enumerate(self.leaves)}
         self.where: dict[str, list[tuple[Place, str]]] = {}  # of each leaf that asks for a value
         self.others: dict[str, tuple[Place, Asks]] = {}  # of each leaf that asks a criterion of other nodes
@@ -336,15 +338,13 @@ class Plan:
 
     def state(self, bits: Bits) -> int:
         """Return the bits of leaves as one number."""
-        width = len(self.leaves)
         met, refuted, within = bits
-        return met | (refuted | within << width) << width
+        return met | (refuted | within << self.width) << self.width
 
     def bits(self, state: int) -> Bits:
         """Return the bits of which a state is made."""
-        width = len(self.leaves)
-        low = (1 << width) - 1
-        return Bits(state & low, state >> width & low, state >> 2 * width)
+        width, all_leaves = self.width, self.all_leaves
+        return Bits(state & all_leaves, state >> width & all_leaves, state >> 2 * width)
 
     def states(self, criteria: Iterable[Criterion]) -> int:
         """Return what of a state is of the leaves at or below some criteria."""
