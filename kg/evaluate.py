@@ -345,8 +345,7 @@ class Reading:
             further: Reached = {}
             for node, trace in reached.items():
                 for end in index.get((node, predicate), ()):
-                    if end not in further:
-                        further[end] = (*trace, (node, predicate, end) if forwards else (end, predicate, node))
+                    further.setdefault(end, (*trace, (node, predicate, end) if forwards else (end, predicate, node)))
             reached = further
         return reached
 

@@ -11,6 +11,7 @@ triple the side holds no longer or fewer values are reached.
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain, product
 from itertools import count as numbers
 from random import Random
 from typing import Any
@@ -19,8 +20,10 @@ import pytest
 
 import kg
 from kg.criteria import Criterion, derived_shapes
+from kg.evaluate import Reading
 from kg.explain import Determination
 from kg.path import turtle
+from kg.plan import Plan
 from kg.terms import TYPE, Term, Triple, written
 from tests.conftest import example, parsed
 from tests.engines import Union, facts_of, ntriples
@@ -133,6 +136,27 @@ def test_witnesses_are_minimal(count: int, knowledge: kg.Knowledge, union: Union
                     holds(criterion, side, len(node["parts"]) if (criterion.kind, side) in CLOSED else 0, focus, less)
                     for side in SIDES[node["status"]]
                 ), (criterion.iri, focus, left_out)
+
+    for_all(claims(knowledge), count, law)
+
+
+@counts(60, 3000)
+def test_the_first_witness_is_the_first_of_all(count: int, knowledge: kg.Knowledge) -> None:
+    """Whoever asks for one witness of a leaf gets the first that a denial would list; nothing shows what is open."""
+    plan = Plan(knowledge.criteria.values(), knowledge)
+
+    def law(document: Document) -> None:
+        determination = kg.determine(parsed(document), knowledge)
+        reading = Reading(plan, determination.facts(determination.posture))
+        for leaf, (_, line, _) in product(plan.leaves, determination.claim.lines):
+            outcome = reading.outcome(leaf, line)
+            for positive, is_so in ((True, outcome.met), (False, outcome.refuted)):
+                if is_so:
+                    first, every = reading.first(leaf, line, positive), reading.all(leaf, line, positive)
+                    assert set(chain.from_iterable(first)) == set(chain.from_iterable(next(every))), leaf.iri
+                elif not (leaf.parts or outcome.met or outcome.refuted):
+                    with pytest.raises(LookupError):
+                        reading.first(leaf, line, positive)
 
     for_all(claims(knowledge), count, law)
 
