@@ -28,14 +28,8 @@ def describe(code: str, knowledge: Knowledge) -> Iterator[str]:
     elif plain in knowledge.history:
         yield f"{code}: a code of ICD-10-CM that is known to be gone from {knowledge.history[plain]}; it states nothing"
     else:
-        near = nearest(code, map(knowledge.notation, _all_codes(knowledge)), "check the code")
+        near = nearest(code, map(knowledge.notation, knowledge.codes), "check the code")
         raise ClaimError([Fault("CODE", f"`{code[:80]}` is not a code that Coverpath knows", near)])
-
-
-def _all_codes(knowledge: Knowledge) -> Iterator[str]:
-    for cls in knowledge.graph.subjects(TYPE, "http://www.w3.org/2002/07/owl#Class"):
-        if isinstance(cls, str) and not cls.startswith("https://w3id.org/coverpath/"):
-            yield cls
 
 
 def _of(iri: str, knowledge: Knowledge) -> Iterator[str]:

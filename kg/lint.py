@@ -20,7 +20,7 @@ from kg.plan import plan_of
 from kg.reason import Reasoned, reason, with_decisions
 from kg.rules.facts import Facts
 from kg.sets import LIMIT, Sets, all_of, members, sets_for
-from kg.terms import COV, CPT, HCPCS, RDFS, TYPE, Literal, local_name
+from kg.terms import COV, CPT, HCPCS, RDFS, Literal, local_name
 
 
 class Finding(NamedTuple):
@@ -47,19 +47,13 @@ Progress = Callable[[Sequence[Document]], Iterable[Document]]
 
 def lint(knowledge: Knowledge, with_cases: bool = True, progress: Progress = iter) -> Iterator[Finding]:
     """Yield what is wrong with the policies and guidelines, and which criteria no case decides."""
-    codes = list(_monitoring_codes(knowledge))
+    codes = [code for code in knowledge.codes if code.startswith((CPT, HCPCS))]
     for document in progress((*knowledge.policies.values(), *knowledge.guidelines)):
         yield from _misquoted(document, knowledge)
         if with_cases:
             yield from _uncased(document, knowledge)
         for edition in document.editions:
             yield from _Edition(document, edition, knowledge, codes).findings()
-
-
-def _monitoring_codes(knowledge: Knowledge) -> Iterator[str]:
-    for cls in knowledge.graph.subjects(TYPE, "http://www.w3.org/2002/07/owl#Class"):
-        if isinstance(cls, str) and cls.startswith((CPT, HCPCS)):
-            yield cls
 
 
 class _Edition:

@@ -11,8 +11,8 @@ from typing import Any
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
-from kg.reason import By, Facts, Reasoned, told_by
 from kg.reason import Pieces as Premises
+from kg.reason import Reasoned
 from kg.shapes import Witness
 from kg.terms import COV, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
@@ -258,8 +258,10 @@ class Proof:
         if not way:
             return self._leaf(head, at)
         triple = (focus, predicate, values[0])
-        if key in reading.reasoned.concluded and (reading.reasoned.why(triple) or ("", ()))[1]:
-            return self._leaf(head, at)
+        if key in reading.reasoned.concluded:
+            shown = self._shown.get(triple) or self._show(triple, reading.reasoned)
+            if shown.premises:
+                return self._leaf(head, at)
         value, rows, told, alone = way
         node = head.node.copy()
         first = node["witnesses"] = [[focus, predicate, value], *map(list, rows)]
@@ -338,9 +340,8 @@ class Proof:
                 continue
             for triple in piece:
                 s, p, o = triple
-                rules = concluded.get((s, p))
-                if rules is not None:
-                    shown = self._shown.get(triple) or self._show(triple, rules, reasoned.facts)
+                if (s, p) in concluded:
+                    shown = self._shown.get(triple) or self._show(triple, reasoned)
                     if shown.premises:
                         rows |= shown.rows
                         if derived is not None:
@@ -373,10 +374,10 @@ class Proof:
                 told.append("; ".join(dict.fromkeys(words)))
         return rows, told, [*derived], self._sources(rows) if leaf.concept else []
 
-    def _show(self, triple: Triple, rules: Iterable[By], facts: Facts) -> _Shown:
+    def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
         """Return what a triple follows from."""
         rows: Rows = {}
-        rule, premises = told_by(rules, triple, facts) or ("", ())
+        rule, premises = reasoned.why(triple) or ("", ())
         for piece in premises:
             for row in piece.rows if type(piece) is Known else Known(piece).rows:
                 rows[row] = [*row]

@@ -4,7 +4,7 @@ Here is what SHACL Core cannot say: order along the spine, what meets at a level
 The rules are named and described in `ontology/coverage.ttl`; the medicine that they apply is in the ontology.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kg.graph import Graph, Index
@@ -47,17 +47,12 @@ class Reasoned:
 
     def why(self, triple: Triple) -> tuple[str, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""
-        return told_by(self.concluded.get((triple[0], triple[1]), ()), triple, self.facts)
-
-
-def told_by(rules: Iterable[By], triple: Triple, facts: Facts) -> tuple[str, Pieces] | None:
-    """Return by which of some rules a triple follows, and its premises."""
-    for by in rules:
-        tell = by.pieces  # taken out first: to call a slot as if it were a method is slow
-        pieces = tell(facts, triple)
-        if pieces is not None:
-            return by.rule, pieces
-    return None
+        for by in self.concluded.get((triple[0], triple[1]), ()):
+            tell = by.pieces  # taken out first: to call a slot as if it were a method is slow
+            pieces = tell(self.facts, triple)
+            if pieces is not None:
+                return by.rule, pieces
+        return None
 
 
 def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
@@ -89,4 +84,4 @@ def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned
 DECISION = COV + "decision"
 _DECIDED = (By(rule("baseDecision"), lambda facts, triple: ()),)
 
-__all__ = ["By", "Derived", "Facts", "Pieces", "Reasoned", "prepare", "reason", "rule", "told_by", "with_decisions"]
+__all__ = ["Derived", "Pieces", "Reasoned", "prepare", "reason", "rule", "with_decisions"]
