@@ -19,7 +19,7 @@ import kg
 from benchmarks.claims import five_line_claims
 from kg.criteria import Criterion, derived_shapes
 from kg.verify import verify
-from tests.engines import ENGINES, Union, facts_of, ntriples, within
+from tests.engines import ENGINES, Union, ntriples, within
 
 EXAMPLES = [Path(__file__).resolve().parent.parent / "examples" / name for name in ("c01.json", "c02.json")]
 POLICY = "aetna-cpb-0697"
@@ -125,7 +125,7 @@ def main() -> None:
     union = Union(knowledge)
     rows.append(("criteria that the engines are given, two shapes each", f"{len(criteria)}"))
     for engine, count in COMPARED.items():
-        graphs = [ntriples(union(facts_of(kg.determine(claim, knowledge, POLICY)))) for claim in claims[:count]]
+        graphs = [ntriples(union(kg.determine(claim, knowledge, POLICY).triples())) for claim in claims[:count]]
         able = {*within(engine, knowledge)}
         judge = ENGINES[engine](derived_shapes([one for one in criteria if one.iri in able], knowledge.graph))
         judge(graphs[0])

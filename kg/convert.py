@@ -28,9 +28,7 @@ def convert(claim: Claim, knowledge: Knowledge, format: str) -> str:
 
 def facts_turtle(determination: Determination) -> str:
     """Write the facts of a claim, those derived, and the settled decisions of base lines, as Turtle."""
-    facts = determination.facts()
-    triples = dict.fromkeys((*determination.claim.facts, *(fact.triple for fact in facts.derived)))
-    return serialize(triples, ox.RdfFormat.TURTLE, PREFIXES)
+    return serialize(determination.triples(), ox.RdfFormat.TURTLE, PREFIXES)
 
 
 def _plain(document: Document, fields: Mapping[str, Field]) -> Document:

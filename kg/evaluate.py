@@ -7,7 +7,7 @@ Jakubowski, Van den Bussche, EDBT 2023).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, product
+from itertools import chain, product, repeat
 
 from kg.criteria import Criterion
 from kg.graph import Index
@@ -304,13 +304,24 @@ class Reading:
         reached, inner, part = self.traces(focus, place), self.within(asks), leaf.parts[0]
         if positive != (leaf.kind == "EveryLeaf"):  # one is enough
             for node, trace in reached.items():
-                for witness in inner.witnesses(part, node, positive):
+                for witness in inner.all_of(part, node, positive):
                     yield trace, *witness
             return
-        each = [tuple(inner.witnesses(part, node, positive)) for node in reached]
+        each = [inner.all_of(part, node, positive) for node in reached]
         for trace in reached.values():
             for chosen in product(*each):
                 yield trace, *chain.from_iterable(chosen)
+
+    def all_of(self, criterion: Criterion, focus: Term, positive: bool) -> Iterable[Pieces]:
+        """Return the witnesses by which a criterion is met at a node, or is refuted."""
+        plan = self.plan
+        if not plan.alone:
+            return tuple(self.witnesses(criterion, focus, positive))
+        key = criterion, focus, positive, *map(self.index.get, zip(repeat(focus), plan.alone))
+        found: Iterable[Pieces] | None = plan.witnesses.get(key)
+        if found is None:
+            found = remember(plan.witnesses, key, tuple(self.witnesses(criterion, focus, positive)))
+        return found
 
     def witnesses(self, criterion: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         """Yield witnesses by which a criterion is met at a node, or is refuted; of a join, from those of its parts."""

@@ -15,7 +15,7 @@ from kg.outcome import Outcome
 from kg.plan import remember
 from kg.proof import NO_GROUNDS, Proof
 from kg.reason import Reasoned, with_decisions
-from kg.terms import COV
+from kg.terms import COV, Triple
 from kg.words import CODE, FIELDS, Words
 
 Json = dict[str, Any]
@@ -42,12 +42,17 @@ class Determination:
         return decisions.pop() if len(decisions) == 1 else "mixed"
 
     def facts(self, posture: str = PAYER) -> Reasoned:
-        """Return the facts of the claim, what follows from them, and the settled decisions of its base lines.
+        """Return the facts of the claim, what follows from them, and the settled decisions of its base lines."""
+        added = {base for line in self.lines for base in self.reasoned.index.get((line.node, BASE_LINE), ())}
+        return with_decisions(self.reasoned, decided((line for line in self.lines if line.node in added), posture))
+
+    def triples(self, posture: str = PAYER) -> tuple[Triple, ...]:
+        """Return these as triples, those that the claim states first.
 
         On the union of these and the ontology, any SHACL engine finds the same status for every criterion.
         """
-        added = {base for line in self.lines for base in self.reasoned.index.get((line.node, BASE_LINE), ())}
-        return with_decisions(self.reasoned, decided((line for line in self.lines if line.node in added), posture))
+        derived = self.claim.elsewhere(fact.triple for fact in self.facts(posture).derived)
+        return tuple(dict.fromkeys((*self.claim.facts, *derived)))
 
     def to_dict(self) -> Json:
         """Return the determination as the public contract writes it in JSON, section 3.
@@ -78,8 +83,9 @@ class Teller:
         self.determination = determination
         self.posture = determination.posture
         self.knowledge = determination.knowledge
-        self.words = Words(determination.claim.iri, determination.reasoned)
-        self.proof = Proof(determination.reasoned, [line.node for line in determination.lines], self.words)
+        self.words = Words(determination.reasoned)
+        lines = [line.node for line in determination.lines]
+        self.proof = Proof(determination.claim.iri, determination.reasoned, lines, self.words)
         self._asked: dict[Atom, dict[str, str]] = {}
         self._facts: dict[Atom, dict[str, str]] = {}
         self.phrases = self.words.phrases

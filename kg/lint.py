@@ -110,8 +110,8 @@ class _Edition:
             if clause.concerns is None:
                 yield code, True
                 continue
-            line = f"{COV}line-of-{local_name(code)}"
-            claim = Claim(line, line, None, None, date.max, {}, (), {(line, COV + "code"): (code,)}, [])
+            line = "#line-1"
+            claim = Claim("", "", None, None, date.max, {}, (), {(line, COV + "code"): (code,)}, [])
             stated = Reasoned(claim.index, {}, frozenset(), self.knowledge, Facts(claim, self.knowledge))
             outcome = Reading(self.plan, stated).outcome(clause.concerns, line)
             if not outcome.refuted:

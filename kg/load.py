@@ -1,11 +1,12 @@
 """Load: a claim document into the facts that it states, or located faults."""
 
 import json
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
+from sys import intern
 from typing import Any
 from urllib.parse import quote
 
@@ -14,9 +15,10 @@ from kg.errors import ClaimError, DanglingReferenceError, Fault, nearest
 from kg.form import Form, form_of
 from kg.graph import Graph, Index, index, read
 from kg.knowledge import Knowledge, load_knowledge
+from kg.lazy import lazy
 from kg.path import first_steps
 from kg.shapes import OfItself, Shape, Violation, read_shapes, refuse_idle, shape_names, validate
-from kg.terms import CLAIMS, COV, TYPE, XSD, Literal, Term, Triple, local_name
+from kg.terms import CLAIMS, COV, ITSELF, TYPE, XSD, Literal, Term, Triple, local_name, resolved
 
 SUFFIXES = {
     ".json": "json",
@@ -63,7 +65,10 @@ DATE, DATE_TIME, INTEGER = (XSD + name for name in ("date", "dateTime", "integer
 
 @dataclass(frozen=True)
 class Claim:
-    """A well-formed claim: its document, and the facts that it states as triples about itself."""
+    """A well-formed claim: its document, and the facts that it states about itself.
+
+    Of itself a claim is `ITSELF`, and of its parts what they are called within it.
+    """
 
     id: str
     iri: str
@@ -71,9 +76,19 @@ class Claim:
     policy: str | None
     service_date: date
     document: Document
-    facts: tuple[Triple, ...]
+    stated: tuple[Triple, ...]
     index: Index  # the values of each property of each node of the claim
     lines: list[tuple[int, str, str]]  # number, node and code of each service line
+
+    @lazy
+    def facts(self) -> tuple[Triple, ...]:
+        """Return what the claim states, itself and its parts called as they are elsewhere."""
+        return tuple(self.elsewhere(self.stated))
+
+    def elsewhere(self, triples: Iterable[Triple]) -> Iterator[Triple]:
+        """Yield triples about the claim, itself and its parts called as they are elsewhere."""
+        for s, p, o in triples:
+            yield resolved(s, self.iri), p, resolved(o, self.iri)
 
 
 def read_claim(path: str | Path, knowledge: Knowledge | None = None) -> Claim:
@@ -120,12 +135,12 @@ def parse_claim(text: str | bytes, format: str = "json", knowledge: Knowledge | 
         raise ClaimError(facts.faults, identifier)
     return Claim(
         id=identifier,
-        iri=facts.iri,
+        iri=CLAIMS + quote(identifier, safe=""),
         payer=normal.get("payer"),
         policy=normal.get("policy"),
         service_date=date.fromisoformat(normal["serviceDate"]),
         document=normal,
-        facts=tuple(facts.triples),
+        stated=tuple(facts.triples),
         index=index(facts.triples),
         lines=facts.lines,
     )
@@ -236,12 +251,11 @@ class _Facts:
     def __init__(self, knowledge: Knowledge, document: Document) -> None:
         self.knowledge = knowledge
         self.document = document
-        self.iri = CLAIMS + quote(document["id"], safe="")
         self.faults: list[Fault] = []
         self.lines: list[tuple[int, str, str]] = []
         self.triples: list[Triple] = [
-            (self.iri, TYPE, CLAIM),
-            (self.iri, SERVICE_DATE, Literal(document["serviceDate"], DATE)),
+            (ITSELF, TYPE, CLAIM),
+            (ITSELF, SERVICE_DATE, Literal(document["serviceDate"], DATE)),
         ]
         for i, code in enumerate(document.get("diagnoses", ()), 1):
             self.diagnosis(i, code)
@@ -260,10 +274,10 @@ class _Facts:
             help = nearest(code, dotted, "check the code against ICD-10-CM", self.faults)
             self.faults.append(Fault(f"/diagnoses/{i - 1}", f"no release of ICD-10-CM holds `{code}`", help))
             return
-        node = f"{self.iri}#diagnosis-{i}"
+        node = intern(f"#diagnosis-{i}")
         self.triples += (
-            (self.iri, DIAGNOSIS, node),
-            (self.iri, FINDING, node),
+            (ITSELF, DIAGNOSIS, node),
+            (ITSELF, FINDING, node),
             (node, TYPE, iri),
             (node, CODE, iri),
             (node, NUMBER, _number(i)),
@@ -271,14 +285,14 @@ class _Facts:
         )
 
     def operation(self, operation: Document) -> None:
-        node, add = f"{self.iri}#operation", self.triples.append
-        add((self.iri, OPERATION, node))
+        node, add = "#operation", self.triples.append
+        add((ITSELF, OPERATION, node))
         if operation:
             add((node, TYPE, RECORDED_OPERATION))
         if "conusLevel" in operation:
             self.level(node, CONUS_LEVEL, operation["conusLevel"], "/operation/conusLevel")
         for i, procedure in enumerate(operation.get("procedures", ()), 1):
-            part = f"{self.iri}#procedure-{i}"
+            part = intern(f"#procedure-{i}")
             add((node, PROCEDURE, part))
             add((part, TYPE, RECORDED_PROCEDURE))
             add(self.service(part, procedure["code"]))
@@ -290,10 +304,10 @@ class _Facts:
                 add((part, APPROACH, Literal(procedure["approach"])))
 
     def line(self, i: int, line: Document) -> None:
-        node, add = f"{self.iri}#line-{i}", self.triples.append
+        node, add = intern(f"#line-{i}"), self.triples.append
         self.lines.append((i, node, line["code"]))
         add((node, TYPE, CLAIM_LINE))
-        add((node, OF_CLAIM, self.iri))
+        add((node, OF_CLAIM, ITSELF))
         add((node, LINE_NUMBER, _number(i)))
         add(self.service(node, line["code"]))
         if "units" in line:
@@ -301,21 +315,21 @@ class _Facts:
         if "technique" in line:
             add((node, TECHNIQUE, self.knowledge.named("Technique")[line["technique"]]))
         if "performer" in line:
-            performer = f"{self.iri}#performer-{i}"
+            performer = intern(f"#performer-{i}")
             add((node, PERFORMER, performer))
             if "id" in line["performer"]:
                 add((performer, ID, Literal(line["performer"]["id"])))
             if "role" in line["performer"]:
                 add((performer, ROLE, self.knowledge.named("Role")[line["performer"]["role"]]))
         for k, interval in enumerate(line.get("intervals", ()), 1):
-            part = f"{self.iri}#interval-{i}-{k}"
+            part = intern(f"#interval-{i}-{k}")
             add((node, INTERVAL, part))
             add((part, START, Literal(interval["start"], DATE_TIME)))
             add((part, END, Literal(interval["end"], DATE_TIME)))
 
     def fact(self, i: int, fact: Document) -> None:
-        node, add, knowledge = f"{self.iri}#fact-{i}", self.triples.append, self.knowledge
-        add((self.iri, FINDING, node))
+        node, add, knowledge = intern(f"#fact-{i}"), self.triples.append, self.knowledge
+        add((ITSELF, FINDING, node))
         add((node, TYPE, RECORDED_FACT))
         if concept := self.known("fact", fact["fact"], knowledge.facts, f"/facts/{i - 1}/fact"):
             add((node, CONCEPT, concept))

@@ -147,6 +147,7 @@ class Plan:
         self.backwards = {step.predicate for way in places for step in way if isinstance(step, BackStep)}
         self.of_decisions = self._reading_decisions(places.values())
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
+        self.witnesses: dict[tuple[object, ...], Any] = {}
         self.by_values: dict[tuple[object, Values | None], Outcome] = {}
         if len(places) == 1 and () in places and not places[()].asks and not places[()].facts:
             self.alone = tuple(places[()].asked)

@@ -5,49 +5,136 @@ What lines share is told once: within one determination, equal parts of their tr
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
-from kg.plan import ANY, CONCEPT, OF_CLAIM, Plan, remember
+from kg.plan import ANY, CONCEPT, OF_CLAIM, STATUS, Plan, remember
 from kg.reason import Pieces as Premises
 from kg.reason import Reasoned
 from kg.shapes import Witness
-from kg.terms import COV, Known, Literal, Term, Triple, written
+from kg.terms import COV, ITSELF, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
 Json = dict[str, Any]
 Row = tuple[str, str, str]
 Listed = list[list[str]]  # triples as JSON carries them
-Rows = dict[Row, list[str]]  # these by themselves, in order: a dictionary is put into another fast
+Rows = dict[Row, None]  # these in order: a dictionary is put into another fast
 FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 LIMIT = 256  # witnesses of one leaf that are listed
+KEPT = 1 << 13  # of what witnesses come down to, and triples follow from, each
+WAYS = 1 << 10  # in which one value of a property decides a leaf, of each leaf
 NO_GROUNDS: frozenset[str] = frozenset()
 
 
-# What makes a leaf so: asserted triples, sentences, the places of derivations, and sources in the record.
-Evidence = tuple[Rows, list[str], list[int], list[dict[str, str]]]
-# What shows that a value of a property is asked for: it as JSON carries it, triples of the ontology, their words,
-# and whether nothing else shows it.
-_Way = tuple[str, Iterable[Row], str, bool]
+# What makes a leaf so: asserted triples, sentences, and what follows from them on the way.
+Evidence = tuple[Rows, list[str], Iterable["_Shown"]]
+# What shows that a leaf is so at a node by the one value of a property: triples, their words, and whether nothing else
+# shows it.
+_Way = tuple[Iterable[Row], str, bool]
 
 
 @dataclass(eq=False, slots=True)
 class _Shown:
-    """What a triple follows from: the rule by which it does, its premises, and the asserted triples that these are.
+    """What a triple follows from: the rule by which it does, and the asserted triples of its premises, in words."""
 
-    It is told as sentences, and has its place among the derivations of the determination, when somebody asks. What is
-    asserted has no premises.
-    """
-
-    triple: Triple
+    row: Row
     rule: str
-    premises: Premises
     rows: Rows
     words: list[str]
-    place: int = -1
+
+
+class _Basis:
+    """What a witness comes down to: asserted triples, and what follows from them on the way, in words.
+
+    It is the same for all claims that call their parts alike, and is kept for them.
+    """
+
+    __slots__ = ("derived", "rows", "text")
+
+    def __init__(self, witness: Pieces, follows: "_Follows") -> None:
+        rows: dict[Row, None] = {}
+        derived: dict[_Shown, None] = {}
+        words: list[str] = []
+        for piece in witness:
+            if type(piece) is Known:
+                rows |= piece.rows
+                words += follows.words.known(piece)
+                continue
+            for triple in piece:
+                shown = follows[triple]  # nothing of what is asserted
+                if shown is not None:
+                    rows |= shown.rows
+                    derived[shown] = None
+                    words += shown.words
+                else:
+                    rows[_row(triple)] = None
+                    if triple[1] not in SILENT:
+                        words.append(follows.words.sentence(triple))
+        self.rows, self.derived, self.text = rows, tuple(derived), "; ".join(dict.fromkeys(words))
+
+
+class _Follows(dict[Triple, _Shown | None]):
+    """What the triples of a claim follow from, unless they are asserted."""
+
+    __slots__ = ("known", "reasoned", "words")
+
+    def __init__(self, reasoned: Reasoned, words: Words, known: dict[object, _Shown]) -> None:
+        self.reasoned, self.words, self.known = reasoned, words, known
+
+    def __missing__(self, triple: Triple) -> _Shown | None:
+        why, found = self.reasoned.why(triple), None
+        if why and why[1]:
+            by, premises = why
+            key = (triple, by) if by.alike else (triple, by.rule, premises)
+            found = self.known.get(key) or remember(self.known, key, self._shown(triple, by.rule, premises), KEPT)
+        self[triple] = found
+        return found
+
+    def _shown(self, triple: Triple, rule: str, premises: Premises) -> _Shown:
+        rows: dict[Row, None] = {}
+        words: list[str] = []
+        for piece in premises:
+            known = piece if type(piece) is Known else Known(piece)
+            rows |= known.rows
+            words += self.words.known(known)
+        if rule in CONCLUSIONS:
+            words.append(self.words.sentence(triple))
+        return _Shown(_row(triple), rule, rows, words)
+
+
+class _Lists(dict[Row, list[str]]):
+    """The triples of an answer as JSON carries them, each once."""
+
+    __slots__ = ("claim",)
+
+    def __init__(self, claim: str) -> None:
+        self.claim = claim
+
+    def __missing__(self, row: Row) -> list[str]:
+        s, p, o = row  # of which both ends are asked what they are by themselves: `is_own` is called too often
+        claim = self.claim
+        told = self[row] = [s if s and s[0] != "#" else claim + s, p, o if o and o[0] != "#" else claim + o]
+        return told
+
+    def rows(self, told: Listed) -> Rows:
+        """Return the triples that were told."""
+        return {(s.removeprefix(self.claim), p, o.removeprefix(self.claim)): None for s, p, o in told}
+
+
+class _Places(dict[_Shown, int]):
+    """The derivations of an answer, each with its place among them: one that was forgotten meanwhile has the same."""
+
+    __slots__ = ("of",)
+
+    def __init__(self) -> None:
+        self.of: dict[Row, int] = {}
+
+    def __missing__(self, shown: _Shown) -> int:
+        place = self[shown] = self.of.setdefault(shown.row, len(self.of))
+        return place
 
 
 @dataclass(eq=False, slots=True)
@@ -76,7 +163,7 @@ class _Head:
     parts: tuple[tuple[Callable[["Proof", "_Head", _At], Json], "_Head"], ...]  # with how each is told
     leaves: frozenset[str]  # of a criterion that is read of the claim
     predicate: str  # of the node itself, whose values decide a leaf
-    ways: dict[tuple[Term, ...], "_Way | tuple[()]"]  # by these values
+    ways: dict[tuple[str, tuple[Term, ...]], "_Way | tuple[()]"]  # by a node and these values
     tell: Callable[["Proof", "_Head", _At], Json]
     anew: Callable[["Proof", "_Head", _At], Json]
 
@@ -84,15 +171,16 @@ class _Head:
 class Proof:
     """Tells the trees of one determination."""
 
-    def __init__(self, reasoned: Reasoned, lines: Iterable[str], words: Words) -> None:
+    def __init__(self, claim: str, reasoned: Reasoned, lines: Iterable[str], words: Words) -> None:
+        self.claim = claim
         self.index = reasoned.index
+        self._concluded = reasoned.concluded
         self.lines = frozenset(lines)
         self.words = words
-        self.claim = words.claim
         self.suggestions = words.suggestions
-        self._derived: list[_Shown] = []
         # what was told of this claim, so that it is told once
-        self._shown: dict[Triple, _Shown] = {}
+        self._lists, self._places = _Lists(claim), _Places()
+        self._listed, self._place = self._lists.__getitem__, self._places.__getitem__
         self._rows_there: dict[tuple[Term, Outcome], Rows] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
@@ -100,6 +188,9 @@ class Proof:
         self._nothing: list[Any] = []  # wherever nothing is told
         # what depends on the knowledge alone
         self._heads: dict[Outcome, _Head] = words.knowledge.remember(("heads",), dict)
+        self._bases: dict[tuple[object, ...], _Basis] = words.knowledge.remember(("bases",), dict)
+        self._known: dict[tuple[object, ...], Evidence] = words.knowledge.remember(("evidence",), dict)
+        self._follows = _Follows(reasoned, words, words.knowledge.remember(("shown",), dict))
 
     def line(self, root: Outcome, focus: str, reading: Reading, grounds: frozenset[str]) -> Json:
         """Return the criteria tree of a line, passes as well as failures.
@@ -178,7 +269,7 @@ class Proof:
                 node = self._leaf(head, at)
             at.told[head] = node
             node["label"] = f"{self.words.name(at.focus)}: {node['label']}"
-            node["at"] = at.focus
+            node["at"] = self.claim + at.focus
         return node
 
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
@@ -214,27 +305,28 @@ class Proof:
                 if not part.outcome.silent:
                     parts[i] = self._again(part, parts[i], focus)
         elif told["witnesses"]:
-            node["witnesses"] = [[focus, OF_CLAIM, self.claim], *told["witnesses"][1:]]
+            of_claim = self._listed((focus, OF_CLAIM, ITSELF))
+            node["witnesses"] = [of_claim, *told["witnesses"][1:]]
             if "alternatives" in told:
-                node["alternatives"] = [[[focus, OF_CLAIM, self.claim], *one[1:]] for one in told["alternatives"]]
+                node["alternatives"] = [[of_claim, *one[1:]] for one in told["alternatives"]]
         return node
 
     def _leaf(self, head: _Head, at: _At) -> Json:
         node, outcome, reading = head.node.copy(), head.outcome, at.reading
         criterion = outcome.criterion
         if criterion.parts:
-            node["witnesses"], derived, node["parts"] = self._through(outcome, at)
-            node["words"] = self._nothing
-            if derived:
-                node["derived"] = derived
+            rows, places, node["parts"] = self._through(outcome, at)
+            node["witnesses"], node["words"] = [*map(self._listed, rows)], self._nothing
+            if places:
+                node["derived"] = places
         elif outcome.met or outcome.refuted:
-            rows, node["words"], derived, sources = self.evidence(outcome, at.focus, reading)
-            node["witnesses"], node["parts"] = [*rows.values()], self._nothing
+            rows, told, derived = self.evidence(outcome, at.focus, reading)
+            node["witnesses"], node["words"], node["parts"] = [*map(self._listed, rows)], [*told], self._nothing
             if at.focus not in self.lines:
                 self._rows_there[at.focus, outcome] = rows
             if derived:
-                node["derived"] = derived
-            if sources:
+                node["derived"] = [*map(self._place, derived)]
+            if criterion.concept and (sources := self._sources(rows)):
                 node["sources"] = sources
         else:
             node["witnesses"] = node["words"] = node["parts"] = self._nothing
@@ -249,47 +341,46 @@ class Proof:
 
         That is what most leaves ask for.
         """
-        focus, reading, outcome, predicate = at.focus, at.reading, head.outcome, head.predicate
+        focus, reading, predicate = at.focus, at.reading, head.predicate
         key = (focus, predicate)
         values = reading.index.get(key, ())
-        way = head.ways.get(values)
+        said = focus, values
+        way = head.ways.get(said)
         if way is None:
-            way = remember(head.ways, values, self._way(outcome, predicate, values, reading.plan))
-        if not way:
+            way = remember(head.ways, said, self._way(head, focus, values, reading.plan), WAYS)
+        if not way or (key in reading.reasoned.concluded and self._follows[focus, predicate, values[0]]):
             return self._leaf(head, at)
-        triple = (focus, predicate, values[0])
-        if key in reading.reasoned.concluded:
-            shown = self._shown.get(triple) or self._show(triple, reading.reasoned)
-            if shown.premises:
-                return self._leaf(head, at)
-        value, rows, told, alone = way
+        rows, told, alone = way
         node = head.node.copy()
-        first = node["witnesses"] = [[focus, predicate, value], *map(list, rows)]
-        node["parts"], node["words"] = self._nothing, [self.words.sentence(triple) + told]
-        if outcome.criterion.iri in at.grounds:
-            node["alternatives"] = [first] if alone else self.alternatives(outcome, focus, reading, first)
+        first = node["witnesses"] = [*map(self._listed, rows)]
+        node["parts"], node["words"] = self._nothing, [told]
+        if node["criterion"] in at.grounds:
+            node["alternatives"] = [first] if alone else self.alternatives(head.outcome, focus, reading, first)
         return node
 
-    def _way(self, outcome: Outcome, predicate: str, values: tuple[Term, ...], plan: Plan) -> "_Way | tuple[()]":
+    def _way(self, head: _Head, focus: str, values: tuple[Term, ...], plan: Plan) -> "_Way | tuple[()]":
         """Return what shows that a leaf is so where a property has one value; nothing where that needs more."""
+        outcome, predicate = head.outcome, head.predicate
         ways = plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
-        if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY:
+        if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY or predicate == CONCEPT:
             return ()
         value, steps = ways[0]
+        triple = (focus, predicate, value)
         known = steps if type(steps) is Known else Known(steps)
-        return written(value), known.rows, "".join(f"; {words}" for words in self.words.known(known)), len(ways) == 1
+        told = "; ".join((self.words.sentence(triple), *self.words.known(known)))
+        return (_row(triple), *known.rows), told, len(ways) == 1
 
     def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
         if focus in self.lines:
             label = f"{self.words.name(focus)}: {outcome.criterion.label}"
-            return {**self.path(outcome, focus, reading), "label": label, "at": focus}
+            return {**self.path(outcome, focus, reading), "label": label, "at": self.claim + focus}
         head, at = self._heads.get(outcome) or self._head(outcome, reading.plan), self._at(focus, reading, NO_GROUNDS)
         return self._elsewhere(head, at)
 
     # Witnesses
 
-    def _through(self, outcome: Outcome, at: _At) -> tuple[Listed, list[int], list[Json]]:
+    def _through(self, outcome: Outcome, at: _At) -> tuple[Rows, list[int], list[Json]]:
         """Return the witness of a leaf that asks of other nodes, and what it asks as it is told of each.
 
         The witness is the way there, and what shows what is so of them.
@@ -309,98 +400,74 @@ class Proof:
                     continue
                 if traces is None:
                     traces = reading.traces(at.focus, reading.plan.others[leaf.iri][0])
-                    self._put((traces[node],), reading.reasoned, rows, derived)
+                    basis = self._basis((traces[node],))
+                    rows |= basis.rows
+                    derived |= dict.fromkeys(map(self._place, basis.derived))
                 if inner.criterion.is_leaf and inner.met != inner.refuted:
                     part = told[i] = told.get(i) or self._of_other(inner, str(node), within)
-                    rows |= self._rows_there.get((node, inner)) or {tuple(row): row for row in part["witnesses"]}
+                    rows |= self._rows_there.get((node, inner)) or self._lists.rows(part["witnesses"])
                     derived |= dict.fromkeys(part.get("derived", ()))
                 else:
-                    self._put(within.first_of(inner.criterion, node, positive), reading.reasoned, rows, derived)
+                    basis = self._basis(within.first_of(inner.criterion, node, positive))
+                    rows |= basis.rows
+                    derived |= dict.fromkeys(map(self._place, basis.derived))
                 if not every:
                     break
         parts = [told.get(i) or self._of_other(one, str(node), by) for i, (node, one, by) in enumerate(others)]
-        return [*rows.values()], [*derived], parts
+        return rows, [*derived], parts
 
-    def _put(
-        self,
-        pieces: Pieces,
-        reasoned: Reasoned,
-        rows: Rows,
-        derived: dict[int, None] | None = None,
-        words: list[str] | None = None,
-    ) -> None:
-        """Put what pieces of a witness come down to among asserted triples, derivations and sentences."""
-        concluded = reasoned.concluded
-        for piece in pieces:
-            if type(piece) is Known:
-                for row in piece.rows:
-                    rows[row] = [*row]
-                if words is not None:
-                    words += piece.words or self.words.known(piece)
-                continue
-            for triple in piece:
-                s, p, o = triple
-                if (s, p) in concluded:
-                    shown = self._shown.get(triple) or self._show(triple, reasoned)
-                    if shown.premises:
-                        rows |= shown.rows
-                        if derived is not None:
-                            if shown.place < 0:
-                                shown.place = len(self._derived)
-                                self._derived.append(shown)
-                            derived[shown.place] = None
-                        if words is not None:
-                            words += shown.words or self._say(shown)
-                        continue
-                row = triple if type(o) is str else (s, p, written(o))  # type: ignore[assignment]  # s is an IRI
-                rows[row] = [*row]
-                if words is not None and p not in SILENT:
-                    words.append(self.words.sentence(triple))
+    def _basis(self, witness: Pieces) -> "_Basis":
+        """Return what a witness comes down to."""
+        key: list[object] = [witness]
+        for piece in witness:
+            if type(piece) is not Known:
+                for triple in piece:
+                    s, p, _ = triple
+                    if (s, p) in self._concluded:
+                        key.append(self._follows[triple])
+                    elif p == CONCEPT:  # what is asserted of a finding is told with its status
+                        key.append(self.index.get((s, STATUS)))
+        by = tuple(key)
+        return self._bases.get(by) or remember(self._bases, by, _Basis(witness, self._follows), KEPT)
 
     def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
-        """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict."""
+        """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict.
+
+        Where nothing is asked but properties of the node itself, and what they follow from is alike for all claims, so
+        is the evidence.
+        """
+        if not reading.plan.alone:
+            return self._evidence(outcome, focus, reading)
+        said = [*zip(repeat(focus), (*reading.plan.alone, AT_SITE))]
+        rules = [*map(reading.reasoned.concluded.get, said)]
+        key = (outcome, focus, *map(reading.index.get, said), *rules)
+        known = self._known.get(key)
+        if known is None:
+            known = self._evidence(outcome, focus, reading)
+            if all(by.alike for one in rules for by in one or ()):
+                remember(self._known, key, known, KEPT)
+        return known
+
+    def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         leaf = outcome.criterion
-        told: list[str] = []
-        rows: Rows = {}
-        derived: dict[int, None] = {}
-        for positive in (True, False):
-            if not (outcome.met if positive else outcome.refuted):
-                continue
-            words: list[str] = []
-            self._put(reading.first(leaf, focus, positive), reading.reasoned, rows, derived, words)
-            if not positive and (focus, AT_SITE) in self.index:
-                words.append(self.words.not_there(focus))
-            if words:
-                told.append("; ".join(dict.fromkeys(words)))
-        return rows, told, [*derived], self._sources(rows) if leaf.concept else []
+        if outcome.met and outcome.refuted:
+            sides = [self._basis(reading.first(leaf, focus, positive)) for positive in (True, False)]
+            rows = sides[0].rows | sides[1].rows
+            derived = (*dict.fromkeys((*sides[0].derived, *sides[1].derived)),)
+            told = [side.text for side in sides]
+        else:
+            basis = self._basis(reading.first(leaf, focus, outcome.met))
+            rows, derived, told = basis.rows, basis.derived, [basis.text]
+        if outcome.refuted and (focus, AT_SITE) in self.index:
+            lies = self.words.not_there(focus)
+            told[-1] = f"{told[-1]}; {lies}" if told[-1] else lies
+        return rows, told if told[-1] and told[0] else [*filter(None, told)], derived
 
-    def _show(self, triple: Triple, reasoned: Reasoned) -> _Shown:
-        """Return what a triple follows from."""
-        rows: Rows = {}
-        rule, premises = reasoned.why(triple) or ("", ())
-        for piece in premises:
-            for row in piece.rows if type(piece) is Known else Known(piece).rows:
-                rows[row] = [*row]
-        shown = self._shown[triple] = _Shown(triple, rule, premises, rows, [])
-        return shown
-
-    def _say(self, shown: _Shown) -> list[str]:
-        """Return what a triple follows from in sentences."""
-        words = shown.words
-        for piece in shown.premises:
-            if type(piece) is Known:
-                words += piece.words or self.words.known(piece)
-            else:
-                words += self.words.sentences(piece)
-        if shown.rule in CONCLUSIONS:
-            words.append(self.words.sentence(shown.triple))
-        return words
-
-    def _sources(self, triples: Iterable[Row]) -> list[dict[str, str]]:
+    def _sources(self, rows: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
         return [
-            {"fact": node, "source": source.value}
-            for node in dict.fromkeys([s for s, p, _ in triples if p == CONCEPT])
+            {"fact": self.claim + node, "source": source.value}
+            for node in dict.fromkeys([s for s, p, _ in rows if p == CONCEPT])
             for source in self.index.get((node, SOURCE), ())
             if isinstance(source, Literal)
         ]
@@ -410,23 +477,21 @@ class Proof:
         leaf = outcome.criterion
         if outcome.met != outcome.refuted:
             others = islice(reading.all(leaf, focus, outcome.met), 1, LIMIT)
-            return [first, *[self._asserted(one, reading.reasoned) for one in others]]
+            return [first, *[[*map(self._listed, self._basis(one).rows)] for one in others]]
         # of what conflicts the first is a witness of both sides, which are told apart here
         every = chain(reading.all(leaf, focus, True), reading.all(leaf, focus, False))
-        return [self._asserted(one, reading.reasoned) for one in islice(every, LIMIT)]
-
-    def _asserted(self, witness: Pieces, reasoned: Reasoned) -> Listed:
-        """Return a witness as asserted triples."""
-        rows: Rows = {}
-        self._put(witness, reasoned, rows)
-        return [*rows.values()]
+        return [[*map(self._listed, self._basis(one).rows)] for one in islice(every, LIMIT)]
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""
-        for shown in self._derived:
-            s, p, o = shown.triple
-            told = [s if type(s) is str else written(s), p, o if type(o) is str else written(o)]
-            yield {"triple": told, "rule": shown.rule, "from": [*shown.rows.values()]}
+        for shown in {place: shown for shown, place in self._places.items()}.values():
+            listed = [*map(self._listed, shown.rows)]
+            yield {"triple": self._listed(shown.row), "rule": shown.rule, "from": listed}
+
+
+def _row(triple: Triple) -> Row:
+    s, p, o = triple
+    return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
 
 
 def _said(outcome: Outcome) -> Json:

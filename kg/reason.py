@@ -11,8 +11,8 @@ from kg.graph import Graph, Index
 from kg.knowledge import Knowledge, lasting
 from kg.lazy import lazy
 from kg.load import Claim
-from kg.rules.derived import Derived, Pieces, joined, rule
-from kg.rules.facts import By, Concluded, Facts
+from kg.rules.derived import By, Derived, Pieces, joined, rule
+from kg.rules.facts import Concluded, Facts
 from kg.rules.lines import lines
 from kg.rules.operation import operation
 from kg.rules.patient import patient
@@ -45,13 +45,13 @@ class Reasoned:
         found = ((triple, by.rule, by.pieces(self.facts, triple)) for by, triple in told)
         return tuple(Derived(triple, rule, joined(pieces)) for triple, rule, pieces in found if pieces is not None)
 
-    def why(self, triple: Triple) -> tuple[str, Pieces] | None:
+    def why(self, triple: Triple) -> tuple[By, Pieces] | None:
         """Return the rule by which a triple follows from others, and its premises."""
         for by in self.concluded.get((triple[0], triple[1]), ()):
             tell = by.pieces  # taken out first: to call a slot as if it were a method is slow
             pieces = tell(self.facts, triple)
             if pieces is not None:
-                return by.rule, pieces
+                return by, pieces
         return None
 
 

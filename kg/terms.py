@@ -63,17 +63,23 @@ class Known(tuple[Triple, ...]):
 
     words: tuple[str, ...] | None = None
 
-    @classmethod
-    def links(cls, *triples: Triple) -> "Known":
-        """Keep triples of IRIs alone: JSON carries them as they are."""
-        known = cls(triples)
-        known.rows = dict.fromkeys(triples)  # type: ignore[arg-type]  # of IRIs
-        return known
-
     @lazy
     def rows(self) -> dict[tuple[str, str, str], None]:
         """Return the triples as JSON carries them, in order; that a dictionary may be put into another is fast."""
         return {(s if type(s) is str else written(s), p, o if type(o) is str else written(o)): None for s, p, o in self}
+
+
+ITSELF = ""  # a claim within itself; its parts are `#line-1`, `#operation`, so that what recurs in claims is alike
+
+
+def is_own(iri: str) -> bool:
+    """Say whether an IRI is that of a claim or of its parts, as they are called within the claim."""
+    return not iri or iri[0] == "#"
+
+
+def resolved(term: Term, claim: str) -> Term:
+    """Return what a claim calls itself or its parts by as it is called elsewhere (RFC 3986, section 5.2)."""
+    return claim + term if isinstance(term, str) and is_own(term) else term
 
 
 def local_name(iri: str) -> str:

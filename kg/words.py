@@ -8,7 +8,7 @@ from kg.lazy import Table, lazy
 from kg.outcome import Outcome
 from kg.plan import CONCEPT, MANY, OF_CLAIM, STATUS
 from kg.reason import Reasoned
-from kg.terms import ANATOMY, COV, RDFS, TYPE, Blank, Known, Literal, Term, Triple, local_name
+from kg.terms import ANATOMY, COV, ITSELF, RDFS, TYPE, Blank, Known, Literal, Term, Triple, is_own, local_name
 
 NOTATION = "http://www.w3.org/2004/02/skos/core#notation"
 CODE, LEVEL, AT_SITE, AT_RISK = COV + "code", COV + "level", COV + "atSite", COV + "atRisk"
@@ -22,7 +22,10 @@ SILENT = frozenset(  # properties that lead from node to node and say nothing by
     )
 )
 VERBS = {TYPE: "is", RDFS + "subClassOf": "is a kind of"}
-OWN_NAMES = {"operation": "the operation"}  # of the parts of a claim that are not called what their IRI says
+OWN_NAMES = {
+    ITSELF: "the claim",
+    "#operation": "the operation",
+}  # of the parts of a claim that are not called what their IRI says
 LONG = 5  # interspaces of a walk that are all named
 FIELDS = {
     "operation.procedures": "Which procedures were performed?",
@@ -99,8 +102,7 @@ class Phrases:
 class Words:
     """Puts the triples of one claim into words."""
 
-    def __init__(self, claim: str, reasoned: Reasoned) -> None:
-        self.claim = claim
+    def __init__(self, reasoned: Reasoned) -> None:
         self.reasoned = reasoned
         self.index = reasoned.index
         self.knowledge = reasoned.knowledge
@@ -151,12 +153,12 @@ class Words:
         s, p, o = triple
         if p == CONCEPT:
             shown = self.phrases.notations[str(self.index[s, STATUS][0])]
-            is_listed = "#fact-" in str(s)
+            is_listed = str(s).startswith("#fact-")
             return f"the claim lists {self.name(o)} as {shown}" if is_listed else f"{self.name(o)} is {shown}"
         if p == CORD_POSITION:
             return f"{self.name(s)}{self.phrases.positions[self.index[s, LEVEL][0], o]}"
         name = self.name(s).partition(" (")[0]
-        if type(o) is str and not o.startswith(self.claim):
+        if type(o) is str and not is_own(o):
             return f"{name}{self.phrases.stated[p, o]}"
         told = "" if isinstance(o, Literal) and o.value == "true" else f" {self.name(o)}"
         return f"{name} {self.phrases.verbs[p]}{told}"
@@ -177,7 +179,7 @@ class Words:
     def _name(self, term: Term) -> str:
         if not isinstance(term, str):
             name = "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
-        elif term.startswith(self.claim):
+        elif is_own(term):
             name = self._own_name(term)
         else:
             name = self.phrases.names[term]
@@ -186,11 +188,10 @@ class Words:
 
     def _own_name(self, term: str) -> str:
         site = str(self.index.get((term, AT_SITE), (term,))[0])
-        levels = self.index.get((site, LEVEL)) if "#site-" in site else None
+        levels = self.index.get((site, LEVEL)) if site.startswith("#site-") else None
         if levels:
             return self.phrases.notations[str(levels[0])]
-        _, of_claim, part = term.rpartition("#")
-        return OWN_NAMES.get(part) or part.replace("-", " ") if of_claim else "the claim"
+        return OWN_NAMES.get(term) or term[1:].replace("-", " ")
 
     # Questions
 
@@ -203,7 +204,7 @@ class Words:
     def suggestions(self) -> dict[str, dict[str, None]]:
         """Return what the codes of the claim suggest or permit, in words; they never decide."""
         found: dict[str, dict[str, None]] = {}
-        nodes = (self.claim, COV + "diagnosis"), (f"{self.claim}#operation", COV + "procedure")
+        nodes = (ITSELF, COV + "diagnosis"), ("#operation", COV + "procedure")
         for node in chain.from_iterable(self.index.get(key, ()) for key in nodes):
             for code in self.index.get((node, CODE), ()):
                 for concept, words in self.phrases.likely[str(code)]:
@@ -213,7 +214,7 @@ class Words:
     @lazy
     def default_conus(self) -> str:
         """Return where cords end, where that shows a site to lie below the cord; else nothing."""
-        sites = self.index.get((f"{self.claim}#operation", COV + "site"), ())
+        sites = self.index.get(("#operation", COV + "site"), ())
         concluded = self.reasoned.concluded
         if any(c.rule == BELOW_CORD_RULE for site in sites for c in concluded.get((site, CORD_POSITION), ())):
             return self.phrases.where_cords_end

@@ -40,14 +40,8 @@ def statuses(determination: Determination, posture: str = "payer") -> Statuses:
     for criterion in determination.knowledge.criteria.values():
         for _, line, _ in determination.claim.lines:
             outcome = reading.outcome(criterion, line)
-            found[criterion.iri, line] = (outcome.met, outcome.refuted)
+            found[criterion.iri, determination.claim.iri + line] = (outcome.met, outcome.refuted)
     return found
-
-
-def facts_of(determination: Determination, posture: str = "payer") -> list[Triple]:
-    """Return what a claim states, what follows, and the settled decisions of its base lines."""
-    derived = (fact.triple for fact in determination.facts(posture).derived)
-    return list(dict.fromkeys((*determination.claim.facts, *derived)))
 
 
 # Graphs and shapes for any engine
@@ -110,7 +104,7 @@ def ntriples(triples: Iterable[Triple]) -> bytes:
 
 def by(failures: Failures, determinations: Iterable[Determination], criteria: Iterable[str]) -> Statuses:
     """Return the statuses that an engine found: a probe without a result conforms, if the canaries do as they must."""
-    lines = [line for determination in determinations for _, line, _ in determination.claim.lines]
+    lines = [one.claim.iri + line for one in determinations for _, line, _ in one.claim.lines]
     for line in lines:
         assert (f"{CANARY}fails", line) in failures
         assert (f"{CANARY}holds", line) not in failures
@@ -124,7 +118,7 @@ def by(failures: Failures, determinations: Iterable[Determination], criteria: It
 def data_graph(determination: Determination) -> rdflib.Graph:
     """Return what an engine is given of one claim, as rdflib holds it."""
     union = Union(determination.knowledge)
-    return rdflib.Graph().parse(data=ntriples(union(facts_of(determination))), format="nt")
+    return rdflib.Graph().parse(data=ntriples(union(determination.triples())), format="nt")
 
 
 # The engines

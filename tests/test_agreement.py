@@ -77,7 +77,7 @@ def test_they_agree_on_many_drawn_claims(engine: str, part: int, knowledge: kg.K
 def test_the_part_of_the_ontology_that_claims_reach_is_enough(knowledge: kg.Knowledge, union: Union) -> None:
     """An engine finds the same on the whole ontology as on what the paths of the shapes reach from the claims."""
     some = list(determined(knowledge, random_claims(knowledge, SEED, 12)))
-    facts = [triple for determination in some for triple in engines.facts_of(determination)]
+    facts = [triple for determination in some for triple in determination.triples()]
     whole = [triple for triple in (*facts, *knowledge.graph) if engines.is_plain(triple)]
     run = ENGINES["pyshifty"](engines.shapes_for(knowledge))
     assert run(engines.ntriples(whole)) == run(engines.ntriples(union(facts)))
@@ -113,7 +113,7 @@ def disagreements(
     found: dict[tuple[str, str], object] = {}
     waiting = iter(determinations)
     while some := list(islice(waiting, BATCH)):
-        facts = [triple for one in some for triple in engines.facts_of(one, one.posture)]
+        facts = [triple for one in some for triple in one.triples(one.posture)]
         theirs = engines.by(run(engines.ntriples(union(facts))), some, criteria)
         ours: Statuses = {}
         for one in some:

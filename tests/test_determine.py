@@ -247,6 +247,24 @@ def test_what_is_forgotten_leaves_no_garbage(knowledge: kg.Knowledge, monkeypatc
     assert held == []
 
 
+@pytest.mark.parametrize("kept", [1, 3])
+def test_what_was_asked_before_makes_no_difference(
+    kept: int, knowledge: kg.Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of other claims, or forgotten while a claim is told, leaves no trace in an answer."""
+    claims = [parsed(example("c01")), *map(parsed, five_line_claims(20, 20261129))]
+
+    def answers() -> list[str]:
+        return [json.dumps(kg.determine(claim, knowledge, "aetna-cpb-0697").to_dict()) for claim in claims]
+
+    expected = answers()
+    for limit in ("KEPT", "WAYS"):
+        monkeypatch.setattr(f"kg.proof.{limit}", kept)
+    assert answers() == expected
+    claims.reverse()
+    assert answers() == expected[::-1]
+
+
 def test_an_answer_belongs_to_its_caller(knowledge: kg.Knowledge) -> None:
     """Whatever is done to one answer, the next of the same claim is as the first was: they share nothing."""
     for document in (example("c01"), *five_line_claims(10, 20261128)):

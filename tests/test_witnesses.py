@@ -26,7 +26,7 @@ from kg.path import turtle
 from kg.plan import Plan
 from kg.terms import TYPE, Term, Triple, written
 from tests.conftest import example, parsed
-from tests.engines import Union, facts_of, ntriples
+from tests.engines import Union, ntriples
 from tests.strategies import Document, claims, counts, for_all
 from tests.test_laws import flat
 
@@ -42,9 +42,11 @@ class Replay:
 
     def __init__(self, determination: Determination, union: Union, known: dict[Key, Triple]) -> None:
         facts = determination.facts(determination.posture)
-        self.whole = union(facts_of(determination, determination.posture))
-        self.rules = [(one.triple, one.premises) for one in facts.derived if one.premises]
-        stated = (*determination.claim.facts, *(one.triple for one in facts.derived if not one.premises))
+        self.whole = union(determination.triples(determination.posture))
+        named = determination.claim.elsewhere
+        derived = [fact for fact in facts.derived if fact.premises]
+        self.rules = [(next(named([one.triple])), tuple(named(one.premises))) for one in derived]
+        stated = (*determination.claim.facts, *named(one.triple for one in facts.derived if not one.premises))
         self.known = known | {tuple(map(written, triple)): triple for triple in stated}
 
     def closed(self, triples: Iterable[Triple]) -> set[Triple]:

@@ -54,7 +54,7 @@ class Judge:
         self.claim, self.book, self.edition = claim, book, edition
         self.derived = derive(claim.iri, claim.facts, book.background)
         self.reading = Reading(claim.iri, claim.facts, self.derived, book.graph, book.kept)
-        self.nodes = {number: node for number, node, _ in claim.lines}
+        self.nodes = {number: claim.iri + node for number, node, _ in claim.lines}
 
     @cached_property
     def hits(self) -> list[Hit]:

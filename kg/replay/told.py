@@ -37,7 +37,7 @@ class Teller:
     def whole(self) -> Json:
         """Return the determination."""
         policy = self.book.graph.iri(self.edition, COV + "ofPolicy") or ""
-        lines = [self.line(*line) for line in self.claim.lines]
+        lines = [self.line(number, self.judge.nodes[number], code) for number, _, code in self.claim.lines]
         decisions = {line["decision"] for line in lines}
         return {
             "claim": self.claim.id,

@@ -1,15 +1,34 @@
 """What a rule gives: values that follow for a property of a node, the rule, and the triples that they rest on."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kg.terms import COV, Triple
 
+if TYPE_CHECKING:
+    from kg.rules.facts import Facts
+
 Premises = tuple[Triple, ...]
-Pieces = tuple[
-    Premises, ...
-]  # premises in pieces that conclusions share, so that none is copied before it is asked for
+Pieces = tuple[Premises, ...]  # premises in pieces that conclusions share: none is copied before it is asked for
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class By:
+    """A rule by which triples follow; `pieces` tells their premises, and nothing of triples that follow by another.
+
+    What is `alike` tells the same of a triple whatever the claim.
+    """
+
+    rule: str
+    pieces: Callable[["Facts", Triple], Pieces | None]
+    alike: bool = False
+
+    @classmethod
+    def always(cls, rule: str, node: str, *pieces: Premises) -> "By":
+        """Return the rule by which a node is linked to others, or is what it is, with premises that never differ."""
+        return cls(rule, lambda facts, triple: pieces if node in (triple[0], triple[2]) else None, alike=True)
 
 
 class Derived(NamedTuple):

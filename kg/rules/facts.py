@@ -4,46 +4,23 @@ A rule writes down what follows. Why it follows is told when somebody asks, and 
 that often applies finds its premises again among the facts, one that seldom does leaves them here.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from kg.graph import Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
-from kg.rules.derived import Pieces, Premises, rule
-from kg.rules.tables import REGION, Code, Place, Position, tables_of
-from kg.terms import COV, Known, Term, Triple
+from kg.rules.derived import By, Pieces, Premises, rule
+from kg.rules.sites import CONUS_LEVEL, OPERATION, Site, Sites
+from kg.rules.tables import REGION, Code, Place, tables_of
+from kg.terms import COV, ITSELF, Term, Triple
 
 CODE = COV + "code"
-CONUS_LEVEL = COV + "conusLevel"
 DIAGNOSIS = COV + "diagnosis"
 LEVEL = COV + "level"
 PROCEDURE = COV + "procedure"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class By:
-    """A rule by which triples follow; `pieces` tells their premises, and nothing of triples that follow by another."""
-
-    rule: str
-    pieces: Callable[["Facts", Triple], Pieces | None]
-
-
 Concluded = dict[tuple[Term, str], tuple[By, ...]]
-
-
-@dataclass(eq=False, slots=True)
-class Site:
-    """An operated level or region, what shows that it was operated on, and how it lies to the end of the cord."""
-
-    node: str
-    place: Place
-    operated: Premises
-    position: Position
-
-    def lies(self, documented: Premises) -> Pieces:
-        """Return what shows the position, with the conus that is documented, if it is."""
-        return self.operated, *self.position.premises(documented)
 
 
 class Facts:
@@ -53,29 +30,25 @@ class Facts:
         self.index: Index = claim.index.copy()
         self.concluded: Concluded = {}
         self.tables = tables_of(knowledge)
-        self.claim = claim.iri
         self.day = claim.service_date
         self.lines = [(node, self.code(node)) for _, node, _ in claim.lines]
-        self.diagnoses = [(node, code) for node in self.nodes(claim.iri, DIAGNOSIS) if (code := self.code(node))]
-        self.operation = f"{claim.iri}#operation"
+        self.diagnoses = [(node, code) for node in self.nodes(ITSELF, DIAGNOSIS) if (code := self.code(node))]
         self.procedures = [
-            (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(self.operation, PROCEDURE)
+            (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(OPERATION, PROCEDURE)
         ]
-        conus = self.iri(self.operation, CONUS_LEVEL)
-        self.documented: Premises = Known.links((self.operation, CONUS_LEVEL, conus)) if conus else ()
-        self.sites: dict[Term, Site] = {}
+        conus = self.iri(OPERATION, CONUS_LEVEL)
+        self.sites: list[Site] = []
+        known = knowledge.remember(("sites",), Sites)
+        self.exposures = known.exposures
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
         for place, operated in self._operated().items():
-            node = f"{self.claim}#site-{place.name}"
-            self.sites[node] = Site(node, place, operated, place.positions[conus])
+            self.sites.append(known.sites[place, operated, conus])
             if place.region not in self.regions:
-                self.regions[place.region] = Known.links(*operated, *place.steps)
+                self.regions[place.region] = (*operated, *place.steps)
         # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}
         self.stated: dict[Term, tuple[str, Pieces]] = {}
         self._given: dict[tuple[str, Triple], Pieces] = {}
-        self._pieces: dict[Premises, Premises] = {}
-        self._coded: dict[str, Premises] = {}
 
     # What the claim states
 
@@ -86,10 +59,7 @@ class Facts:
 
     def coded(self, node: str) -> Premises:
         """Return the triple that states the code of a line, procedure or diagnosis."""
-        known = self._coded.get(node)
-        if known is None:
-            known = self._coded[node] = Known.links((node, CODE, self.index[node, CODE][0]))
-        return known
+        return ((node, CODE, self.index[node, CODE][0]),)
 
     def nodes(self, subject: str, predicate: str) -> tuple[str, ...]:
         """Return the values of a property whose values are IRIs."""
@@ -123,7 +93,7 @@ class Facts:
 
     def of(self, procedure: str, predicate: str, value: Term) -> Premises:
         """Return the triples that show what a procedure of the operation has."""
-        return Known.links((self.operation, PROCEDURE, procedure), (procedure, predicate, value))
+        return (OPERATION, PROCEDURE, procedure), (procedure, predicate, value)
 
     def in_region(self, procedure: str, code: Code) -> Premises:
         """Return what shows that a procedure is in the region that its code names."""
@@ -138,7 +108,7 @@ class Facts:
         for iri, premises in shown.items():
             place = self.tables.places[iri]
             if place.region not in found:
-                found[place.region] = Known.links(*premises, *place.steps)
+                found[place.region] = (*premises, *place.steps)
         return found or self.regions
 
     # What follows, and why
@@ -162,14 +132,6 @@ class Facts:
     def given(self, by: str, triple: Triple) -> Pieces | None:
         """Return the premises with which a triple was given."""
         return self._given.get((by, triple))
-
-    def piece(self, *premises: Triple) -> Premises:
-        """Return premises as a piece, the same ones always as the same piece."""
-        return self._pieces.get(premises) or self._pieces.setdefault(premises, Known(premises))
-
-    def links(self, *premises: Triple) -> Premises:
-        """Return premises that name IRIs alone as a piece, likewise."""
-        return self._pieces.get(premises) or self._pieces.setdefault(premises, Known.links(*premises))
 
 
 def giving(name: str) -> By:

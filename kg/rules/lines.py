@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from kg.literal import value_of
-from kg.rules.derived import Pieces, Premises, rule
-from kg.rules.facts import CODE, LEVEL, By, Facts, giving
+from kg.rules.derived import By, Pieces, Premises, rule
+from kg.rules.facts import CODE, LEVEL, Facts, giving
 from kg.rules.tables import REGION, Code
-from kg.terms import COV, XSD, Literal, Term, Triple
+from kg.terms import COV, ITSELF, XSD, Literal, Term, Triple
 
 ADD_ON_TO = COV + "addOnTo"
 BASE_LINE = COV + "baseLine"
@@ -230,9 +230,9 @@ def minutes_of(spans: list[Span]) -> int:
 
 def _why_valid(facts: Facts, triple: Triple) -> Pieces:
     node = str(triple[0])
-    dated = (facts.claim, SERVICE_DATE, facts.index[facts.claim, SERVICE_DATE][0])
+    dated = (ITSELF, SERVICE_DATE, facts.index[ITSELF, SERVICE_DATE][0])
     code = facts.code(node)
-    return (facts.piece(*facts.coded(node), dated, *(code.period(facts.day).shown if code else ())),)
+    return (*facts.coded(node), dated), code.period(facts.day).shown if code else ()
 
 
 def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
@@ -242,7 +242,7 @@ def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
         for parent in code.added_to:
             if parent in other.above:
                 added = (code.iri, ADD_ON_TO, parent)
-                return facts.links(*facts.coded(line), added, *facts.coded(base)), other.above[parent]
+                return (*facts.coded(line), added, *facts.coded(base)), other.above[parent]
     return None
 
 

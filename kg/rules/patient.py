@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import NamedTuple
 
-from kg.rules.derived import Pieces, Premises, joined, rule
-from kg.rules.facts import CODE, By, Facts
+from kg.rules.derived import By, Pieces, Premises, joined, rule
+from kg.rules.facts import CODE, Facts
 from kg.rules.tables import REGION, TRUE, Code
-from kg.terms import COV, TYPE, Term, Triple, local_name
+from kg.terms import COV, ITSELF, TYPE, Term, Triple, local_name
 
 PRESENT = COV + "Present"
 ABSENT = COV + "Absent"
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 def patient(facts: Facts) -> None:
     """Conclude the regions of findings and the findings that codes, roles and other findings state."""
     found = _Findings(facts)
-    for node in facts.nodes(facts.claim, FINDING):
+    for node in facts.nodes(ITSELF, FINDING):
         if concept := facts.iri(node, CONCEPT):
             found.recorded(node, concept)
         elif code := facts.code(node):
@@ -100,7 +100,7 @@ class _Findings:
             self.parts.append(Part(kinds, regions, (shown,), where if follows else {}))
         for concept, steps in code.denies.items():
             denial = f"{node}-denies-{local_name(concept)}"
-            self.state(facts.claim, denial, concept, ABSENT, _DENIES, typed, steps)
+            self.state(ITSELF, denial, concept, ABSENT, _DENIES, typed, steps)
             whole = [region for region in where if region in regions]
             self.locate(denial, by, where, (shown, steps) if follows else self.operated(whole, shown, steps))
 
@@ -111,7 +111,7 @@ class _Findings:
         for concept in code.states:
             node = f"{procedure}-{local_name(concept)}"
             shown = (*facts.of(procedure, CODE, code.iri), (code.iri, STATES, concept))
-            self.state(facts.claim, node, concept, PRESENT, _STATES, shown)
+            self.state(ITSELF, node, concept, PRESENT, _STATES, shown)
             self.locate(node, _OPERATED, regions, (shown,))
             if kinds := facts.tables.kinds[concept]:
                 self.parts.append(Part(kinds, tuple(regions), (shown,), regions))
@@ -126,13 +126,13 @@ class _Findings:
                     if region in done or not all(region in part.regions for part in chosen):
                         continue
                     done.add(region)
-                    node = f"{facts.claim}#{local_name(combination)}-{local_name(str(region))}"
+                    node = f"#{local_name(combination)}-{local_name(str(region))}"
                     shown = joined(
                         piece
                         for part, kind in zip(chosen, kinds, strict=True)
                         for piece in (*part.premises, part.kinds[kind], part.where.get(region, ()))
                     )
-                    self.state(facts.claim, node, whole, PRESENT, _COMBINATION, shown)
+                    self.state(ITSELF, node, whole, PRESENT, _COMBINATION, shown)
                     self.locate(node, _COMBINED_REGION, {region: shown}, self.operated((region,), shown))
 
     def stated_by_role(self, line: str, performer: str) -> None:
@@ -174,7 +174,7 @@ class _Findings:
 
 def _recorded(facts: Facts, node: str) -> Premises:
     """Return what states a listed fact."""
-    return facts.piece((node, CONCEPT, facts.index[node, CONCEPT][0]), (node, STATUS, facts.index[node, STATUS][0]))
+    return (node, CONCEPT, facts.index[node, CONCEPT][0]), (node, STATUS, facts.index[node, STATUS][0])
 
 
 def _why_region(facts: Facts, triple: Triple) -> Pieces | None:

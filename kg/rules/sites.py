@@ -1,0 +1,60 @@
+"""The places of an operation, and what a line monitors at each, with what shows it.
+
+Both name parts of a claim as it calls them itself: they are the same for all claims where the same part of the
+operation was at the same place, and are kept for these.
+"""
+
+from kg.lazy import Table
+from kg.rules.derived import By, Pieces, Premises, rule
+from kg.rules.tables import CONUS, MANY, TRUE, Code, Place
+from kg.terms import COV, Term
+
+AT_RISK = COV + "atRisk"
+AT_SITE = COV + "atSite"
+CODE = COV + "code"
+CONUS_LEVEL = COV + "conusLevel"
+IS_SETTLED = COV + "isSettled"
+OPERATION = "#operation"
+
+
+class Site:
+    """An operated level or region, what shows that it was operated on, and how it lies to the end of the cord."""
+
+    def __init__(self, place: Place, operated: Premises, conus: str | None) -> None:
+        node = self.node = f"#site-{place.name}"
+        self.place = place
+        self.operated = operated
+        self.position = place.positions[conus]
+        self.documented: Premises = ((OPERATION, CONUS_LEVEL, conus),) if conus else ()
+        self.lies = operated, *self.position.premises(self.documented)
+        self.by = By.always(rule("siteOfLevel" if place.is_level else "siteOfCode"), node, operated)
+        self.lies_by = By.always(rule(self.position.rule), node, *self.lies)
+
+
+class Exposure:
+    """What a line of some code monitors at a site, and whether that is settled."""
+
+    def __init__(self, line: str, code: Code, site: Site) -> None:
+        node = self.node = f"{line}-at-{site.place.name}"
+        coded = ((line, CODE, code.iri),)
+        self.by = By.always(rule("exposure"), node, coded, site.operated)
+        self.values: dict[tuple[Term, str], tuple[Term, ...]] = {(node, AT_SITE): (site.node,)}
+        self.concluded: dict[tuple[Term, str], tuple[By, ...]] = {(node, AT_SITE): (self.by,)}
+        if site.position.values or CONUS not in code.courses:
+            self.values[node, IS_SETTLED] = (TRUE,)
+            self.concluded[node, IS_SETTLED] = (By.always(rule("settled"), node, coded, *site.lies),)
+        if structures := site.position.monitored[code.iri]:
+            shown: dict[Term, Pieces] = {}
+            for x in structures:
+                enclosing = site.position.enclosing(x, site.documented)
+                shown[x] = coded, code.courses[x], site.operated, *enclosing
+            self.values[node, AT_RISK] = structures
+            self.concluded[node, AT_RISK] = (By(rule("atRisk"), lambda facts, triple: shown[triple[2]], alike=True),)
+
+
+class Sites:
+    """The sites and exposures of lately."""
+
+    def __init__(self) -> None:
+        self.sites: Table[tuple[Place, Premises, str | None], Site] = Table(lambda key: Site(*key), MANY)
+        self.exposures: Table[tuple[str, Code, Site], Exposure] = Table(lambda key: Exposure(*key), MANY)
