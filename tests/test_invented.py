@@ -165,6 +165,10 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     if status == "not-met":
         assert node["witnesses"] in node["alternatives"]
         assert all(sorted(one) == sorted(map(list, {tuple(t) for t in one})) for one in node["alternatives"])
+    before = determination.to_dict()
+    for forgotten in ("shown", "bases"):  # a triple that is shown anew has the place that it had
+        trial.remember((forgotten,), dict).clear()
+    assert kg.determine(claim, trial, "trial", "payer").to_dict() == before
 
 
 @pytest.mark.parametrize(("level", "decision"), [("C4-C5", "approve"), ("C6-C7", "approve"), ("L4-L5", "deny")])
