@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
@@ -247,19 +248,37 @@ def test_what_is_forgotten_leaves_no_garbage(knowledge: kg.Knowledge, monkeypatc
     assert held == []
 
 
-@pytest.mark.parametrize("kept", [1, 3])
-def test_what_was_asked_before_makes_no_difference(
-    kept: int, knowledge: kg.Knowledge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is kept of other claims, or forgotten while a claim is told, leaves no trace in an answer."""
-    claims = [parsed(example("c01")), *map(parsed, five_line_claims(20, 20261129))]
+def alike(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a claim, and others whose parts are called as its parts are and are something else."""
+    yield document
+    lines, facts, operation = document["lines"], document["facts"], document["operation"]
+    codes = [line["code"] for line in lines]
+    yield {
+        **document,
+        "lines": [{**line, "code": code} for line, code in zip(lines, codes[1:] + codes[:1], strict=True)],
+    }
+    yield {**document, "facts": [{**fact, "status": "absent"} for fact in facts]}
+    yield {**document, "facts": [{**fact, "region": "thoracic"} for fact in facts]}
+    yield {**document, "diagnoses": document["diagnoses"][::-1]}
+    first = {"code": operation["procedures"][0]["code"], "levels": ["T3-T4"]}
+    yield {**document, "operation": {"procedures": [first, *operation["procedures"]]}}
+    yield {**document, "operation": {**operation, "conusLevel": "T11"}}
+    yield {**document, "diagnoses": ["M54.1"]}  # a header
+    yield {**document, "diagnoses": ["S12.400"]}
+
+
+def test_what_was_asked_before_makes_no_difference(knowledge: kg.Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of other claims leaves no trace in an answer, though their parts are called alike."""
+    documents = [example("c01"), *five_line_claims(25, 20261129)]
+    claims = [parsed(one) for document in documents for one in alike(document)]
 
     def answers() -> list[str]:
         return [json.dumps(kg.determine(claim, knowledge, "aetna-cpb-0697").to_dict()) for claim in claims]
 
-    expected = answers()
-    for limit in ("KEPT", "WAYS"):
-        monkeypatch.setattr(f"kg.proof.{limit}", kept)
+    with monkeypatch.context() as forgetting:
+        for limit in ("KEPT", "WAYS"):
+            forgetting.setattr(f"kg.proof.{limit}", 1)
+        expected = answers()
     assert answers() == expected
     claims.reverse()
     assert answers() == expected[::-1]

@@ -171,6 +171,17 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     assert kg.determine(claim, trial, "trial", "payer").to_dict() == before
 
 
+def test_a_concept_is_told_with_its_status_though_nothing_asks_for_it(knowledge: kg.Knowledge) -> None:
+    """What a claim says of a finding is told as that claim says it, whatever another said of the same finding."""
+    path = "sh:path ( cov:ofClaim cov:finding cov:concept ) ; sh:hasValue condition:Myelopathy"
+    trial = invented(knowledge, f":listed a cov:KnownLeaf ; {WORDS} ; {path} . {COVERED} ; sh:and ( :listed ) .")
+    for status in ("present", "absent"):
+        line = first_line(trial, "payer", facts=[{"fact": "Myelopathy", "status": status}])
+        assert line["decision"] == "approve"
+        (words,) = line["path"]["parts"][0]["parts"][0]["parts"][-1]["words"]
+        assert words.startswith("the claim lists") and words.endswith(f"as {status}")
+
+
 @pytest.mark.parametrize(("level", "decision"), [("C4-C5", "approve"), ("C6-C7", "approve"), ("L4-L5", "deny")])
 def test_a_path_may_branch_before_its_end(level: str, decision: str, knowledge: kg.Knowledge) -> None:
     """Every level of an operation is reached through every place at which something is exposed, not the first alone."""
