@@ -12,7 +12,7 @@ from itertools import chain, product, repeat
 from kg.criteria import Criterion
 from kg.graph import Index
 from kg.outcome import Bits, Outcome, side_of
-from kg.path import Reached, Step
+from kg.path import Step
 from kg.plan import (
     ANY,
     CONCEPT,
@@ -56,7 +56,6 @@ class Reading:
         self._bits: dict[Term, Bits] = {}
         self._found: dict[Term, list[Found]] = {}
         self._outcomes: dict[tuple[Criterion, Term], Outcome] = {}
-        self._traces: dict[tuple[Term, Place], Reached] = {}
         self._back: Index = {}
         self._within: dict[Plan, Reading] = {}
         self._before: Reading | None = None  # without the decisions of base lines, where these are known
@@ -65,7 +64,7 @@ class Reading:
         """Return the reading with the decisions of base lines; what these do not bear on stays as it was read."""
         reading = Reading(self.plan, with_decisions(self.reasoned, decisions))
         reading._before = self
-        reading._back, reading._traces, reading._found = self._back, self._traces, self._found
+        reading._back, reading._found = self._back, self._found
         return reading
 
     def bits(self, focus: Term) -> Bits:
@@ -246,10 +245,10 @@ class Reading:
             for place, node, shown in self._found[focus]:
                 if (shown.hits if positive else shown.known) & bit:
                     way = (shown.met if positive else shown.refuted)[bit][0]
-                    return _located(self.traces(focus, place)[node], node, way)
+                    return _located(self.trace(focus, place.way, node), node, way)
         else:
             for place, predicate in self.plan.where[leaf.iri]:
-                for node, trace in self.traces(focus, place).items() if place.way else ((focus, ()),):
+                for node in self.walk(focus, place.way):
                     values = self.index.get((node, predicate))
                     if values is not None:
                         prop = place.asked[predicate]
@@ -257,17 +256,19 @@ class Reading:
                         ways = (shown.met if positive else shown.refuted).get(bit)
                         if ways:
                             value, steps = ways[0]
-                            return trace, ((node, predicate, values[0] if value is ANY else value),), steps
+                            end = values[0] if value is ANY else value
+                            return self.trace(focus, place.way, node), ((node, predicate, end),), steps
         raise LookupError(leaf.iri)
 
     def _value(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         bit = self.plan.bit[leaf.iri]
         for place, predicate in self.plan.where[leaf.iri]:
-            for node, trace in self.traces(focus, place).items():
+            for node in self.walk(focus, place.way):
                 values = self.index.get((node, predicate))
                 if values is not None:
                     shown = self.plan.shown(place.asked[predicate], values)
                     ways = (shown.met if positive else shown.refuted).get(bit, ())
+                    trace = self.trace(focus, place.way, node) if ways else ()
                     for value, steps in ways:
                         for one in values if value is ANY else (value,):
                             yield trace, ((node, predicate, one),), steps
@@ -277,18 +278,18 @@ class Reading:
         for place, node, shown in self._found[focus]:
             if (shown.hits if positive else shown.known) & bit:
                 for way in (shown.met if positive else shown.refuted)[bit]:
-                    yield _located(self.traces(focus, place)[node], node, way)
+                    yield _located(self.trace(focus, place.way, node), node, way)
 
     def _first_of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
         (place, asks), part = self.plan.others[leaf.iri], leaf.parts[0]
-        inner, reached = self.within(asks), self.traces(focus, place)
+        inner = self.within(asks)
         every = positive == (leaf.kind == "EveryLeaf")
         pieces: list[Witness] = []
-        for node, trace in reached.items():
+        for node in self.walk(focus, place.way):
             outcome = inner.outcome(part, node)
             if every or (outcome.met if positive else outcome.refuted):
                 if not pieces:
-                    pieces.append(trace)
+                    pieces.append(self.trace(focus, place.way, node))
                 first = inner.first if part.is_leaf else inner.first_of
                 pieces += first(part, node, positive)
                 if not every:
@@ -301,22 +302,24 @@ class Reading:
 
     def _of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         place, asks = self.plan.others[leaf.iri]
-        reached, inner, part = self.traces(focus, place), self.within(asks), leaf.parts[0]
+        nodes, inner, part = self.walk(focus, place.way), self.within(asks), leaf.parts[0]
         if positive != (leaf.kind == "EveryLeaf"):  # one is enough
-            for node, trace in reached.items():
+            for node in nodes:
+                trace = self.trace(focus, place.way, node)
                 for witness in inner.all_of(part, node, positive):
                     yield trace, *witness
             return
-        each = [inner.all_of(part, node, positive) for node in reached]
-        for trace in reached.values():
+        each = [tuple(inner.all_of(part, node, positive)) for node in nodes]
+        for node in nodes:
+            trace = self.trace(focus, place.way, node)
             for chosen in product(*each):
                 yield trace, *chain.from_iterable(chosen)
 
     def all_of(self, criterion: Criterion, focus: Term, positive: bool) -> Iterable[Pieces]:
-        """Return the witnesses by which a criterion is met at a node, or is refuted."""
+        """Return the witnesses by which a criterion is met at a node, or is refuted; those of like nodes are kept."""
         plan = self.plan
         if not plan.alone:
-            return tuple(self.witnesses(criterion, focus, positive))
+            return self.witnesses(criterion, focus, positive)
         key = criterion, focus, positive, *map(self.index.get, zip(repeat(focus), plan.alone))
         found: Iterable[Pieces] | None = plan.witnesses.get(key)
         if found is None:
@@ -338,27 +341,18 @@ class Reading:
         else:
             yield from chain.from_iterable(found)
 
-    def traces(self, focus: Term, place: Place) -> Reached:
-        """Return the nodes that are read at a place, each with the triples on the way there."""
-        if not place.way:
-            return {focus: ()}
-        key = (focus, place)
-        known = self._traces.get(key)
-        if known is None:
-            known = self._traces[key] = self._traced(focus, place.way)
-        return known
-
-    def _traced(self, focus: Term, way: Way) -> Reached:
-        reached: Reached = {focus: ()}
-        for step in way:
-            forwards, predicate = isinstance(step, Step), step.predicate
-            index = self.index if forwards else self.back
-            further: Reached = {}
-            for node, trace in reached.items():
-                for end in index.get((node, predicate), ()):
-                    further.setdefault(end, (*trace, (node, predicate, end) if forwards else (end, predicate, node)))
-            reached = further
-        return reached
+    def trace(self, focus: Term, way: Way, node: Term) -> Witness:
+        """Return the triples on the way to one node; of several ways, the first."""
+        if not way:
+            return ()
+        last = way[-1]
+        forwards, predicate = isinstance(last, Step), last.predicate
+        get = self.index.get if forwards else self.back.get
+        for end in self.walk(focus, way[:-1]):
+            if node in get((end, predicate), ()):
+                step = (end, predicate, node) if forwards else (node, predicate, end)
+                return (*self.trace(focus, way[:-1], end), step)
+        raise LookupError(node)
 
 
 def _located(trace: Witness, node: Term, way: Located) -> Pieces:

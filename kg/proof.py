@@ -3,7 +3,7 @@
 What lines share is told once: within one determination, equal parts of their trees are the same objects.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
@@ -13,7 +13,6 @@ from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, STATUS, Plan, remember
 from kg.reason import Pieces as Premises
 from kg.reason import Reasoned
-from kg.shapes import Witness
 from kg.terms import COV, ITSELF, Known, Literal, Term, Triple, written
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
@@ -394,13 +393,13 @@ class Proof:
             if not (outcome.met if positive else outcome.refuted):
                 continue
             every = positive == (leaf.kind == "EveryLeaf")
-            traces: Mapping[Term, Witness] | None = None
+            begun = False
             for i, (node, inner, within) in enumerate(others):
                 if not every and not (inner.met if positive else inner.refuted):
                     continue
-                if traces is None:
-                    traces = reading.traces(at.focus, reading.plan.others[leaf.iri][0])
-                    basis = self._basis((traces[node],))
+                if not begun:
+                    begun = True
+                    basis = self._basis((reading.trace(at.focus, reading.plan.others[leaf.iri][0].way, node),))
                     rows |= basis.rows
                     derived |= dict.fromkeys(map(self._place, basis.derived))
                 if inner.criterion.is_leaf and inner.met != inner.refuted:
