@@ -342,17 +342,18 @@ class Reading:
             yield from chain.from_iterable(found)
 
     def trace(self, focus: Term, way: Way, node: Term) -> Witness:
-        """Return the triples on the way to one node; of several ways, the first."""
-        if not way:
-            return ()
-        last = way[-1]
-        forwards, predicate = isinstance(last, Step), last.predicate
-        get = self.index.get if forwards else self.back.get
-        for end in self.walk(focus, way[:-1]):
-            if node in get((end, predicate), ()):
-                step = (end, predicate, node) if forwards else (node, predicate, end)
-                return (*self.trace(focus, way[:-1], end), step)
-        raise LookupError(node)
+        """Return the triples on the way to one of the nodes to which it leads; of several ways, the first."""
+        taken: list[Triple] = []
+        end = focus
+        for i, step in enumerate(way, 1):
+            forwards, predicate, start = isinstance(step, Step), step.predicate, end
+            if i == len(way):
+                end = node
+            else:
+                ends = (self.index if forwards else self.back)[start, predicate]
+                end = ends[0] if len(ends) == 1 else next(one for one in ends if node in self.walk(one, way[i:]))
+            taken.append((start, predicate, end) if forwards else (end, predicate, start))
+        return tuple(taken)
 
 
 def _located(trace: Witness, node: Term, way: Located) -> Pieces:

@@ -10,7 +10,7 @@ from kg.graph import Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
 from kg.rules.derived import By, Pieces, Premises, rule
-from kg.rules.sites import CONUS_LEVEL, OPERATION, Site, Sites
+from kg.rules.sites import CONUS_LEVEL, OPERATION, Kept, Site
 from kg.rules.tables import REGION, Code, Place, tables_of
 from kg.terms import COV, ITSELF, Term, Triple
 
@@ -38,11 +38,10 @@ class Facts:
         ]
         conus = self.iri(OPERATION, CONUS_LEVEL)
         self.sites: list[Site] = []
-        known = knowledge.remember(("sites",), Sites)
-        self.exposures = known.exposures
+        self.kept = knowledge.remember(("parts of claims",), Kept)
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
         for place, operated in self._operated().items():
-            self.sites.append(known.sites[place, operated, conus])
+            self.sites.append(self.kept.sites[place, operated, conus])
             if place.region not in self.regions:
                 self.regions[place.region] = (*operated, *place.steps)
         # of findings: what shows each region, and that they are where the operation was; by which rule they are stated

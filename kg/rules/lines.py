@@ -9,7 +9,6 @@ from kg.rules.facts import CODE, LEVEL, Facts, giving
 from kg.rules.tables import REGION, Code
 from kg.terms import COV, ITSELF, XSD, Literal, Term, Triple
 
-ADD_ON_TO = COV + "addOnTo"
 BASE_LINE = COV + "baseLine"
 CODE_VALIDITY = COV + "codeValidity"
 COMPRISES = COV + "comprises"
@@ -79,10 +78,13 @@ def lines(facts: Facts) -> None:
 def _base_lines(facts: Facts, code: Code, by_code: ByCode) -> None:
     """Conclude the base lines of add-ons: of each code the first line, since the others repeat it."""
     for parent in code.added_to:
-        bases = [lines[0] for base, lines in by_code.items() if parent in base.above]
+        bases = [(lines[0], base) for base, lines in by_code.items() if parent in base.above]
         for line in by_code[code]:
-            if others := tuple([base for base in bases if base != line]):
-                facts.conclude(line, BASE_LINE, others, _BASE)
+            known = facts.nodes(line, BASE_LINE)
+            others = [(base, other) for base, other in bases if base != line and base not in known]
+            by = tuple([facts.kept.bases[line, code, parent, base, other] for base, other in others])
+            if others:
+                facts.conclude(line, BASE_LINE, tuple([base for base, _ in others]), by)
 
 
 def _duplicates(facts: Facts, code: Code, by_code: ByCode) -> None:
@@ -235,19 +237,7 @@ def _why_valid(facts: Facts, triple: Triple) -> Pieces:
     return (*facts.coded(node), dated), code.period(facts.day).shown if code else ()
 
 
-def _why_base(facts: Facts, triple: Triple) -> Pieces | None:
-    line, base = str(triple[0]), str(triple[2])
-    code, other = facts.code(line), facts.code(base)
-    if code and other:
-        for parent in code.added_to:
-            if parent in other.above:
-                added = (code.iri, ADD_ON_TO, parent)
-                return (*facts.coded(line), added, *facts.coded(base)), other.above[parent]
-    return None
-
-
 _VALIDITY = (By(rule("codeValidity"), _why_valid),)
-_BASE = (By(rule("baseLine"), _why_base),)
 _DUPLICATE, _EXCLUDED, _REPEATED, _TOGETHER, _MISPLACED, _MINUTES, _UNITS, _OVERLAP = map(
     giving,
     (

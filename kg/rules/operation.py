@@ -29,7 +29,7 @@ def operation(facts: Facts) -> None:
 
 def _expose(facts: Facts, line: str, code: Code) -> None:
     """Conclude what a line monitors at each site, and whether that is settled."""
-    exposures = [facts.exposures[line, code, site] for site in facts.sites]
+    exposures = [facts.kept.exposures[line, code, site] for site in facts.sites]
     facts.conclude(line, EXPOSURE, tuple([x.node for x in exposures]), tuple([x.by for x in exposures]))
     for exposure in exposures:  # of which nothing is known before
         facts.index.update(exposure.values)

@@ -1,7 +1,7 @@
-"""The places of an operation, and what a line monitors at each, with what shows it.
+"""The places of an operation, what a line monitors at each, and to which line it is added, with what shows it.
 
-Both name parts of a claim as it calls them itself: they are the same for all claims where the same part of the
-operation was at the same place, and are kept for these.
+All name parts of a claim as it calls them itself: they are the same for all claims where the same part of the
+operation was at the same place, and a line has the same code, and are kept for these.
 """
 
 from kg.lazy import Table
@@ -9,6 +9,7 @@ from kg.rules.derived import By, Pieces, Premises, rule
 from kg.rules.tables import CONUS, MANY, TRUE, Code, Place
 from kg.terms import COV, Term
 
+ADD_ON_TO = COV + "addOnTo"
 AT_RISK = COV + "atRisk"
 AT_SITE = COV + "atSite"
 CODE = COV + "code"
@@ -52,9 +53,16 @@ class Exposure:
             self.concluded[node, AT_RISK] = (By(rule("atRisk"), lambda facts, triple: shown[triple[2]], alike=True),)
 
 
-class Sites:
-    """The sites and exposures of lately."""
+def added(line: str, code: Code, parent: str, base: str, other: Code) -> By:
+    """Return the rule by which a line is added to another, whose code is or is a kind of what its own is added to."""
+    shown = ((line, CODE, code.iri), (code.iri, ADD_ON_TO, parent), (base, CODE, other.iri))
+    return By.always(rule("baseLine"), base, shown, other.above[parent])
+
+
+class Kept:
+    """The sites, exposures and base lines of lately."""
 
     def __init__(self) -> None:
+        self.bases: Table[tuple[str, Code, str, str, Code], By] = Table(lambda key: added(*key), MANY)
         self.sites: Table[tuple[Place, Premises, str | None], Site] = Table(lambda key: Site(*key), MANY)
         self.exposures: Table[tuple[str, Code, Site], Exposure] = Table(lambda key: Exposure(*key), MANY)
