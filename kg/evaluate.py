@@ -12,7 +12,6 @@ from itertools import chain, product, repeat
 from kg.criteria import Criterion
 from kg.graph import Index
 from kg.outcome import Bits, Outcome, side_of
-from kg.path import Step
 from kg.plan import (
     ANY,
     CONCEPT,
@@ -182,12 +181,12 @@ class Reading:
     def walk(self, node: Term, way: Way) -> Values:
         """Return the nodes to which a way leads, each once."""
         nodes: Values = (node,)
-        for step in way:
-            index = self.index if isinstance(step, Step) else self.back
+        for predicate, forwards in way:
+            index = self.index if forwards else self.back
             if len(nodes) == 1:
-                nodes = index.get((nodes[0], step.predicate), ())
+                nodes = index.get((nodes[0], predicate), ())
             else:
-                nodes = tuple(dict.fromkeys([end for node in nodes for end in index.get((node, step.predicate), ())]))
+                nodes = tuple(dict.fromkeys([end for node in nodes for end in index.get((node, predicate), ())]))
         return nodes
 
     @property
@@ -344,15 +343,14 @@ class Reading:
     def trace(self, focus: Term, way: Way, node: Term) -> Witness:
         """Return the triples on the way to one of the nodes to which it leads; of several ways, the first."""
         taken: list[Triple] = []
-        end = focus
-        for i, step in enumerate(way, 1):
-            forwards, predicate, start = isinstance(step, Step), step.predicate, end
-            if i == len(way):
-                end = node
-            else:
+        left = len(way)
+        for predicate, forwards in way:
+            start, end, left = focus, node, left - 1
+            if left:
                 ends = (self.index if forwards else self.back)[start, predicate]
-                end = ends[0] if len(ends) == 1 else next(one for one in ends if node in self.walk(one, way[i:]))
+                end = ends[0] if len(ends) == 1 else next(one for one in ends if node in self.walk(one, way[-left:]))
             taken.append((start, predicate, end) if forwards else (end, predicate, start))
+            focus = end
         return tuple(taken)
 
 

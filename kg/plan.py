@@ -26,8 +26,9 @@ PRESENT, ABSENT = COV + "Present", COV + "Absent"
 CONTINUOUS, BASE = "https://w3id.org/coverpath/line#continuous", "https://w3id.org/coverpath/line#base-approved"
 MANY = 1 << 15  # values, findings and outcomes that are remembered, each; then they are found anew
 
-Way = tuple[Step | BackStep, ...]
-FINDINGS: tuple[Way, ...] = ((Step(COV + "finding"),), (Step(OF_CLAIM), Step(COV + "finding")))
+Way = tuple[tuple[str, bool], ...]  # properties from node to node of the claim, each with whether it is walked forwards
+TO_CLAIM, FROM_CLAIM, TO_FINDING = (OF_CLAIM, True), (OF_CLAIM, False), (COV + "finding", True)
+FINDINGS: tuple[Way, ...] = ((TO_FINDING,), (TO_CLAIM, TO_FINDING))
 Values = tuple[Term, ...]
 Steps = tuple[Triple, ...]
 Shows = tuple[Term, Steps]  # a value, and the way from it to what a leaf asks for
@@ -100,8 +101,7 @@ Entry = tuple[Place, Way, str]  # a place, the way to it, and the property that 
 
 def entry(place: Place, way: Way) -> Entry:
     """Return a place with the way to it."""
-    single = len(way) == 1 and isinstance(way[0], Step)
-    return place, way, way[0].predicate if single else ""
+    return place, way, way[0][0] if len(way) == 1 and way[0][1] else ""
 
 
 class Plan:
@@ -129,7 +129,7 @@ class Plan:
         self.itself = places.setdefault((), Place(()))
         for leaf in self.leaves:
             self._enter(leaf, places, inner)
-        of_claim = [place for place in places.values() if place.way[:1] == (Step(OF_CLAIM),)]
+        of_claim = [place for place in places.values() if place.way[:1] == (TO_CLAIM,)]
         self.of_claim = tuple(entry(place, place.way[1:]) for place in of_claim)  # with the way from the claim
         self.shared = frozenset(leaf for leaf in self.leaves if not leaf.concept and self._is_of_claim(leaf))
         self.claimed = self.shared.union(leaf for leaf in self.leaves if leaf.concept)
@@ -144,7 +144,7 @@ class Plan:
             if len(where) == 1 and not where[0][0].way:
                 self.stated[leaf] = where[0][1]
         self.own = tuple(entry(place, place.way) for place in places.values() if place not in of_claim)
-        self.backwards = {step.predicate for way in places for step in way if isinstance(step, BackStep)}
+        self.backwards = {predicate for way in places for predicate, forwards in way if not forwards}
         self.of_decisions = self._reading_decisions(places.values())
         self.alone: tuple[str, ...] = ()  # the properties that are read, where nothing else is: no way, no finding
         self.witnesses: dict[tuple[object, ...], Any] = {}
@@ -166,7 +166,7 @@ class Plan:
             part = leaf.parts[0]
             plan = inner.setdefault(part.iri, Plan((part,), self.knowledge))
             way, last, _ = next(self._leaving(leaf, leaf.path))
-            there = place((*way, last))
+            there = place((*way, (last, True)))
             there.asks.append(Asks(bit, leaf, plan))
             self.others[leaf.iri] = there, there.asks[-1]
         else:
@@ -177,11 +177,11 @@ class Plan:
             for path, asked in paths:
                 for way, last, onward in self._leaving(leaf, path):
                     found = asked._replace(onward=onward)
-                    always = (ANY,) if last.predicate in self.links else ()
-                    place(way).asked.setdefault(last.predicate, Property(always)).asked.append(found)
+                    always = (ANY,) if last in self.links else ()
+                    place(way).asked.setdefault(last, Property(always)).asked.append(found)
                     where = self.where.setdefault(leaf.iri, [])
-                    if (place(way), last.predicate) not in where:
-                        where.append((place(way), last.predicate))
+                    if (place(way), last) not in where:
+                        where.append((place(way), last))
 
     def _reading_decisions(self, places: Iterable[Place]) -> tuple[int, tuple[Entry, ...]]:
         """Return the leaves that ask how lines are decided, and where they are read."""
@@ -222,9 +222,9 @@ class Plan:
     def _is_of_claim(self, leaf: Criterion) -> bool:
         """Say whether a leaf is read of the claim, and so alike for all its lines."""
         ways = [place.way for place, _ in self.where.get(leaf.iri, ())] or [self.others[leaf.iri][0].way]
-        return all(way[:1] == (Step(OF_CLAIM),) and BackStep(OF_CLAIM) not in way for way in ways)
+        return all(way[:1] == (TO_CLAIM,) and FROM_CLAIM not in way for way in ways)
 
-    def _leaving(self, leaf: Criterion, path: Path | None) -> Iterator[tuple[Way, Step, Path | None]]:
+    def _leaving(self, leaf: Criterion, path: Path | None) -> Iterator[tuple[Way, str, Path | None]]:
         """Yield where a path leaves the claim, for each of its branches: the way there, the property, the rest."""
         for steps in branches(path) if path is not None else ():
             inside: list[Step | BackStep] = []
@@ -239,7 +239,8 @@ class Plan:
                 problem = "the path does not begin with a property that claims have"
                 raise UnsupportedShapeError(local_name(leaf.iri), problem, "begin with a property of `cov:ClaimLine`")
             onward = steps[len(inside) + 1 :]
-            yield tuple(inside), last, Sequence(onward) if onward else None
+            way = tuple((step.predicate, isinstance(step, Step)) for step in inside)
+            yield way, last.predicate, Sequence(onward) if onward else None
 
     # What depends on the knowledge alone, and is found once
 
