@@ -244,7 +244,7 @@ class Reading:
             for place, node, shown in self._found[focus]:
                 if (shown.hits if positive else shown.known) & bit:
                     way = (shown.met if positive else shown.refuted)[bit][0]
-                    return _located(self.trace(focus, place.way, node), node, way)
+                    return self._located(focus, place.way, node, way)
         else:
             for place, predicate in self.plan.where[leaf.iri]:
                 for node in self.walk(focus, place.way):
@@ -256,7 +256,7 @@ class Reading:
                         if ways:
                             value, steps = ways[0]
                             end = values[0] if value is ANY else value
-                            return self.trace(focus, place.way, node), ((node, predicate, end),), steps
+                            return self.trace(focus, place.way, node, (node, predicate, end)), steps
         raise LookupError(leaf.iri)
 
     def _value(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
@@ -267,17 +267,16 @@ class Reading:
                 if values is not None:
                     shown = self.plan.shown(place.asked[predicate], values)
                     ways = (shown.met if positive else shown.refuted).get(bit, ())
-                    trace = self.trace(focus, place.way, node) if ways else ()
                     for value, steps in ways:
                         for one in values if value is ANY else (value,):
-                            yield trace, ((node, predicate, one),), steps
+                            yield self.trace(focus, place.way, node, (node, predicate, one)), steps
 
     def _finding(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:
         bit = self.plan.bit[leaf.iri]
         for place, node, shown in self._found[focus]:
             if (shown.hits if positive else shown.known) & bit:
                 for way in (shown.met if positive else shown.refuted)[bit]:
-                    yield _located(self.trace(focus, place.way, node), node, way)
+                    yield self._located(focus, place.way, node, way)
 
     def _first_of_others(self, leaf: Criterion, focus: Term, positive: bool) -> Pieces:
         (place, asks), part = self.plan.others[leaf.iri], leaf.parts[0]
@@ -340,8 +339,8 @@ class Reading:
         else:
             yield from chain.from_iterable(found)
 
-    def trace(self, focus: Term, way: Way, node: Term) -> Witness:
-        """Return the triples on the way to one of the nodes to which it leads; of several ways, the first."""
+    def trace(self, focus: Term, way: Way, node: Term, *shown: Triple) -> Witness:
+        """Return the triples on the way to one of the nodes to which it leads, and those that are shown there."""
         taken: list[Triple] = []
         left = len(way)
         for predicate, forwards in way:
@@ -351,11 +350,12 @@ class Reading:
                 end = ends[0] if len(ends) == 1 else next(one for one in ends if node in self.walk(one, way[-left:]))
             taken.append((start, predicate, end) if forwards else (end, predicate, start))
             focus = end
-        return tuple(taken)
+        return (*taken, *shown)
 
-
-def _located(trace: Witness, node: Term, way: Located) -> Pieces:
-    """Return how a finding shows a fact, in pieces."""
-    by, value, steps, status, region, further = way
-    shown = trace, ((node, by, value),), steps, ((node, STATUS, status),)
-    return shown if region is None else (*shown, ((node, REGION, region),), further)
+    def _located(self, focus: Term, to: Way, node: Term, way: Located) -> Pieces:
+        """Return how a finding shows a fact, in pieces."""
+        by, value, steps, status, region, further = way
+        shown = self.trace(focus, to, node, (node, by, value)), steps
+        if region is None:
+            return *shown, ((node, STATUS, status),)
+        return *shown, ((node, STATUS, status), (node, REGION, region)), further

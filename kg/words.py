@@ -52,6 +52,9 @@ class Phrases:
         self.caveats = Table(self._caveat, MANY)
 
     def _name(self, term: str) -> str:
+        if is_own(term):
+            place = term.removeprefix("#site-") if term.startswith("#site-") else term.partition("-at-")[2]
+            return self.notations[ANATOMY + place] if place else OWN_NAMES.get(term) or term[1:].replace("-", " ")
         code = self.knowledge.graph.text(term, NOTATION)
         if code and not term.startswith((ANATOMY, COV)):
             return f"{code} ({self.labels[term]})"
@@ -106,8 +109,6 @@ class Words:
         self.reasoned = reasoned
         self.index = reasoned.index
         self.knowledge = reasoned.knowledge
-        self._names: dict[Term, str] = {}
-        self._said: dict[Triple, str] = {}
         self.phrases = self.knowledge.remember(("phrases",), lambda: Phrases(self.knowledge))
 
     def known(self, steps: Known) -> tuple[str, ...]:
@@ -144,12 +145,6 @@ class Words:
 
     def sentence(self, triple: Triple) -> str:
         """Return one triple in words."""
-        known = self._said.get(triple)
-        if known is None:
-            known = self._said[triple] = self._sentence(triple)
-        return known
-
-    def _sentence(self, triple: Triple) -> str:
         s, p, o = triple
         if p == CONCEPT:
             shown = self.phrases.notations[str(self.index[s, STATUS][0])]
@@ -174,24 +169,9 @@ class Words:
 
     def name(self, term: Term) -> str:
         """Return what a term is called in a sentence."""
-        return self._names.get(term) or self._name(term)
-
-    def _name(self, term: Term) -> str:
-        if not isinstance(term, str):
-            name = "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
-        elif is_own(term):
-            name = self._own_name(term)
-        else:
-            name = self.phrases.names[term]
-        self._names[term] = name
-        return name
-
-    def _own_name(self, term: str) -> str:
-        site = str(self.index.get((term, AT_SITE), (term,))[0])
-        levels = self.index.get((site, LEVEL)) if site.startswith("#site-") else None
-        if levels:
-            return self.phrases.notations[str(levels[0])]
-        return OWN_NAMES.get(term) or term[1:].replace("-", " ")
+        if isinstance(term, str):
+            return self.phrases.names[term]
+        return "something" if isinstance(term, Blank) else term.value.removesuffix("T00:00:00")
 
     # Questions
 
