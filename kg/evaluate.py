@@ -31,7 +31,7 @@ from kg.plan import (
 )
 from kg.reason import Reasoned, with_decisions
 from kg.shapes import Witness
-from kg.terms import COV, TYPE, Term, Triple
+from kg.terms import COV, ITSELF, TYPE, Term, Triple
 
 AT_SITE, LEVEL = COV + "atSite", COV + "level"
 
@@ -54,7 +54,6 @@ class Reading:
         self._claims: dict[Term, tuple[Sum, list[Found]]] = {}
         self._bits: dict[Term, Bits] = {}
         self._found: dict[Term, list[Found]] = {}
-        self._outcomes: dict[tuple[Criterion, Term], Outcome] = {}
         self._back: Index = {}
         self._within: dict[Plan, Reading] = {}
         self._before: Reading | None = None  # without the decisions of base lines, where these are known
@@ -193,21 +192,15 @@ class Reading:
     def back(self) -> Index:
         """Return the subjects of each value, of the properties that are walked backwards."""
         if not self._back:
-            back, walked = self._back, self.plan.backwards
-            for s, p in [(s, p) for s, p in self.index if p in walked]:
+            back, walked = self._back, self.plan.backwards - {OF_CLAIM}
+            back[ITSELF, OF_CLAIM] = tuple([line for line, _ in self.reasoned.facts.lines])  # and of nothing else
+            for s, p in [(s, p) for s, p in self.index if p in walked] if walked else ():
                 for value in self.index[s, p]:
                     back[value, p] = (*back.get((value, p), ()), s)
         return self._back
 
     def outcome(self, criterion: Criterion, focus: Term) -> Outcome:
         """Return what a criterion comes to at a node."""
-        key = (criterion, focus)
-        known = self._outcomes.get(key)
-        if known is None:
-            known = self._outcomes[key] = self._outcome(criterion, focus)
-        return known
-
-    def _outcome(self, criterion: Criterion, focus: Term) -> Outcome:
         plan = self.plan
         if not plan.alone:
             return plan.outcome(criterion, self.bits(focus))
