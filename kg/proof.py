@@ -435,20 +435,13 @@ class Proof:
         Where nothing is asked but properties of the node itself, and what they follow from is alike for all claims, so
         is the evidence.
         """
-        if not reading.plan.alone:
-            return self._evidence(outcome, focus, reading)
-        said = [*zip(repeat(focus), (*reading.plan.alone, AT_SITE))]
-        rules = [*map(reading.reasoned.concluded.get, said)]
-        key = (outcome, focus, *map(reading.index.get, said), *rules)
-        known = self._known.get(key)
-        if known is None:
-            known = self._evidence(outcome, focus, reading)
-            if all(by.alike for one in rules for by in one or ()):
-                remember(self._known, key, known, KEPT)
-        return known
-
-    def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
-        leaf = outcome.criterion
+        leaf, alone = outcome.criterion, reading.plan.alone
+        if alone:
+            said = [*zip(repeat(focus), (*alone, AT_SITE))]
+            rules = [*map(self._concluded.get, said)]
+            key = (outcome, focus, *map(reading.index.get, said), *rules)
+            if known := self._known.get(key):
+                return known
         if outcome.met and outcome.refuted:
             sides = [self._basis(reading.first(leaf, focus, positive)) for positive in (True, False)]
             rows = sides[0].rows | sides[1].rows
@@ -460,7 +453,10 @@ class Proof:
         if outcome.refuted and (focus, AT_SITE) in self.index:
             lies = self.words.not_there(focus)
             told[-1] = f"{told[-1]}; {lies}" if told[-1] else lies
-        return rows, told if told[-1] and told[0] else [*filter(None, told)], derived
+        found = rows, [*filter(None, told)], derived
+        if alone and all(by.alike for one in rules for by in one or ()):
+            remember(self._known, key, found, KEPT)
+        return found
 
     def _sources(self, rows: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
