@@ -13,11 +13,10 @@ from kg.outcome import Outcome
 from kg.plan import ANY, CONCEPT, OF_CLAIM, STATUS, Plan, remember
 from kg.reason import Pieces as Premises
 from kg.reason import Reasoned
-from kg.terms import COV, ITSELF, Known, Literal, Term, Triple, written
+from kg.terms import COV, ITSELF, Known, Literal, Row, Stated, Term, Triple, row_of
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
 Json = dict[str, Any]
-Row = tuple[str, str, str]
 Listed = list[list[str]]  # triples as JSON carries them
 Rows = dict[Row, None]  # these in order: a dictionary is put into another fast
 FINDING, SOURCE = COV + "finding", COV + "source"
@@ -69,7 +68,7 @@ class _Basis:
                     derived[shown] = None
                     words += shown.words
                 else:
-                    rows[_row(triple)] = None
+                    rows[row_of(triple)] = None
                     if triple[1] not in SILENT:
                         words.append(follows.words.sentence(triple))
         self.rows, self.derived, self.text = rows, tuple(derived), "; ".join(dict.fromkeys(words))
@@ -101,7 +100,7 @@ class _Follows(dict[Triple, _Shown | None]):
             words += self.words.known(known)
         if rule in CONCLUSIONS:
             words.append(self.words.sentence(triple))
-        return _Shown(_row(triple), rule, rows, words)
+        return _Shown(row_of(triple), rule, rows, words)
 
 
 class _Lists(dict[Row, list[str]]):
@@ -113,6 +112,9 @@ class _Lists(dict[Row, list[str]]):
         self.claim = claim
 
     def __missing__(self, row: Row) -> list[str]:
+        if type(row) is Stated:
+            told = self[row] = [*row]
+            return told
         s, p, o = row  # of which both ends are asked what they are by themselves: `is_own` is called too often
         claim = self.claim
         told = self[row] = [s if s and s[0] != "#" else claim + s, p, o if o and o[0] != "#" else claim + o]
@@ -367,7 +369,7 @@ class Proof:
         triple = (focus, predicate, value)
         known = steps if type(steps) is Known else Known(steps)
         told = "; ".join((self.words.sentence(triple), *self.words.known(known)))
-        return (_row(triple), *known.rows), told, len(ways) == 1
+        return (row_of(triple), *known.rows), told, len(ways) == 1
 
     def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
@@ -482,11 +484,6 @@ class Proof:
         for shown in {place: shown for shown, place in self._places.items()}.values():
             listed = [*map(self._listed, shown.rows)]
             yield {"triple": self._listed(shown.row), "rule": shown.rule, "from": listed}
-
-
-def _row(triple: Triple) -> Row:
-    s, p, o = triple
-    return s if type(s) is str else written(s), p, o if type(o) is str else written(o)
 
 
 def _said(outcome: Outcome) -> Json:

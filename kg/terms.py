@@ -58,15 +58,22 @@ Term = str | Literal | Blank  # an IRI is a plain string
 Triple = tuple[Term, str, Term]
 
 
+Row = tuple[str, str, str]  # a triple as JSON carries it, but for the names of a claim and of its parts
+
+
+class Stated(Row):
+    """A row that names no part of a claim, and is the same for all."""
+
+
 class Known(tuple[Triple, ...]):
     """Stated triples that belong together, kept as one so that they are written and put into words once."""
 
     words: tuple[str, ...] | None = None
 
     @lazy
-    def rows(self) -> dict[tuple[str, str, str], None]:
+    def rows(self) -> dict[Row, None]:
         """Return the triples as JSON carries them, in order; that a dictionary may be put into another is fast."""
-        return {(s if type(s) is str else written(s), p, o if type(o) is str else written(o)): None for s, p, o in self}
+        return {row_of(triple): None for triple in self}
 
 
 ITSELF = ""  # a claim within itself; its parts are `#line-1`, `#operation`, so that what recurs in claims is alike
@@ -80,6 +87,13 @@ def is_own(iri: str) -> bool:
 def resolved(term: Term, claim: str) -> Term:
     """Return what a claim calls itself or its parts by as it is called elsewhere (RFC 3986, section 5.2)."""
     return claim + term if isinstance(term, str) and is_own(term) else term
+
+
+def row_of(triple: Triple) -> Row:
+    """Return a triple as JSON carries it."""
+    s, p, o = triple
+    row = (s if type(s) is str else written(s), p, o if type(o) is str else written(o))
+    return row if is_own(row[0]) or is_own(row[2]) else Stated(row)
 
 
 def local_name(iri: str) -> str:
