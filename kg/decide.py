@@ -208,14 +208,14 @@ def decide(
         if node not in alone:
             bases = [alone[str(base)] for base in reasoned.index[node, BASE_LINE] if base in alone]
             decisions, readings = {}, {}
-            read: dict[tuple[str, ...], Reading] = {}
+            read: dict[tuple[str, ...], tuple[Reading, Case]] = {}
             for posture in POSTURES:
                 based = tuple([base.decisions[posture] for base in bases])
                 said = tuple([SETTLED.get(base.decision, "") for base in based])
                 if said not in read:
-                    read[said] = reading.with_decisions(decided(bases, posture)) if any(said) else reading
-                readings[posture] = read[said]
-                case = book.case(read[said].bits(node), operated, stopped(number))
+                    here = reading.with_decisions(decided(bases, posture)) if any(said) else reading
+                    read[said] = here, book.case(here.bits(node), operated, stopped(number))
+                readings[posture], case = read[said]
                 decisions[posture] = decision_of(case, posture, based)
             judged[node] = Judged(number, node, code, decisions, readings)
     return tuple([judged[node] for _, node, _ in claim.lines]), hits

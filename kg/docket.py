@@ -273,10 +273,14 @@ class Case:
     @lazy
     def root(self) -> Outcome:
         """Return what the clauses come to."""
-        criterion, groups = self.docket.root, self.groups
-        parts = tuple([groups[part.iri].outcome for part in criterion.parts])
-        refuted = True in [part.refuted for part in parts]
-        return Outcome(criterion, self.met, refuted, parts, silent=False not in [part.silent for part in parts])
+        parts: list[Outcome] = []
+        refuted, silent = False, True
+        for part in self.docket.root.parts:
+            outcome = self.groups[part.iri].outcome
+            parts.append(outcome)
+            refuted = refuted or outcome.refuted
+            silent = silent and outcome.silent
+        return Outcome(self.docket.root, self.met, refuted, tuple(parts), silent=silent)
 
     @lazy
     def guidance(self) -> tuple[Guidance, ...]:
@@ -354,5 +358,6 @@ def _restorable(clause: Clause, clauses: Mapping[str, Clause], plan: Plan) -> Cr
 def book_of(claim: Claim, knowledge: Knowledge, edition: Edition) -> Book:
     """Return the policy's edition with the guidelines that are in force on the date of service."""
     guidelines = knowledge.guidelines_on(claim.service_date)
-    key = ("book", edition.iri, *(guideline.iri for _, guideline in guidelines))
-    return knowledge.remember(key, lambda: Book(knowledge, edition, guidelines))
+    books: dict[tuple[str, ...], Book] = knowledge.remember(("books",), dict)
+    key = (edition.iri, *[guideline.iri for _, guideline in guidelines])
+    return books.get(key) or books.setdefault(key, Book(knowledge, edition, guidelines))

@@ -462,12 +462,12 @@ class Proof:
 
     def _sources(self, rows: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
-        return [
-            {"fact": self.claim + node, "source": source.value}
-            for node in dict.fromkeys([s for s, p, _ in rows if p == CONCEPT])
-            for source in self.index.get((node, SOURCE), ())
-            if isinstance(source, Literal)
-        ]
+        found = []
+        for node, predicate, _ in rows:
+            for source in self.index.get((node, SOURCE), ()) if predicate == CONCEPT else ():
+                if isinstance(source, Literal):
+                    found.append({"fact": self.claim + node, "source": source.value})
+        return found
 
     def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Listed) -> list[Listed]:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""

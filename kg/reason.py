@@ -12,10 +12,11 @@ from kg.knowledge import Knowledge, lasting
 from kg.lazy import lazy
 from kg.load import Claim
 from kg.rules.derived import By, Derived, Pieces, joined, rule
-from kg.rules.facts import Concluded, Facts
+from kg.rules.facts import Facts
 from kg.rules.lines import lines
 from kg.rules.operation import operation
 from kg.rules.patient import patient
+from kg.rules.sites import Concluded
 from kg.rules.tables import tables_of
 from kg.terms import COV, Triple
 

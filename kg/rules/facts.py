@@ -10,17 +10,13 @@ from kg.graph import Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
 from kg.rules.derived import By, Pieces, Premises, rule
-from kg.rules.sites import CONUS_LEVEL, OPERATION, Kept, Site
+from kg.rules.sites import CONUS_LEVEL, LEVEL, OPERATION, Concluded, Kept, Site
 from kg.rules.tables import REGION, Code, Place, tables_of
 from kg.terms import COV, ITSELF, Term, Triple
 
 CODE = COV + "code"
 DIAGNOSIS = COV + "diagnosis"
-LEVEL = COV + "level"
 PROCEDURE = COV + "procedure"
-
-
-Concluded = dict[tuple[Term, str], tuple[By, ...]]
 
 
 class Facts:

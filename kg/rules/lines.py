@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from kg.literal import value_of
 from kg.rules.derived import By, Pieces, Premises, rule
-from kg.rules.facts import CODE, LEVEL, Facts, giving
+from kg.rules.facts import CODE, Facts, giving
+from kg.rules.sites import LEVEL
 from kg.rules.tables import REGION, Code
 from kg.terms import COV, ITSELF, XSD, Literal, Term, Triple
 

@@ -1,6 +1,6 @@
 """Where the operation was, where the cord ends, and what each line monitors there."""
 
-from kg.rules.facts import CODE, DIAGNOSIS, LEVEL, Facts, giving
+from kg.rules.facts import CODE, DIAGNOSIS, Facts, giving
 from kg.rules.sites import OPERATION
 from kg.rules.tables import Code
 from kg.terms import ANATOMY, COV, ITSELF, TYPE
@@ -8,18 +8,15 @@ from kg.terms import ANATOMY, COV, ITSELF, TYPE
 SPINE = ANATOMY + "VertebralColumn"
 SITE = COV + "site"
 EXPOSURE = COV + "exposure"
-CORD_POSITION = COV + "cordPosition"
 SURGICAL_SITE = COV + "surgicalSite"
 
 
 def operation(facts: Facts) -> None:
     """Conclude sites, their positions to the cord, exposures, and the surgical site."""
-    for site in facts.sites:
+    for site in facts.sites:  # of which nothing is known before
         facts.conclude(OPERATION, SITE, (site.node,), (site.by,))
-        facts.conclude(site.node, LEVEL, (site.place.iri,), (site.by,))
-    for site in facts.sites:
-        if site.position.values:
-            facts.conclude(site.node, CORD_POSITION, site.position.values, (site.lies_by,))
+        facts.index.update(site.values)
+        facts.concluded.update(site.concluded)
     if facts.sites:
         for line, code in facts.lines:
             if code and code.courses:
@@ -29,11 +26,14 @@ def operation(facts: Facts) -> None:
 
 def _expose(facts: Facts, line: str, code: Code) -> None:
     """Conclude what a line monitors at each site, and whether that is settled."""
-    exposures = [facts.kept.exposures[line, code, site] for site in facts.sites]
-    facts.conclude(line, EXPOSURE, tuple([x.node for x in exposures]), tuple([x.by for x in exposures]))
-    for exposure in exposures:  # of which nothing is known before
+    nodes, by = [], []
+    for site in facts.sites:
+        exposure = facts.kept.exposures[line, code, site]
+        nodes.append(exposure.node)
+        by.append(exposure.by)
         facts.index.update(exposure.values)
         facts.concluded.update(exposure.concluded)
+    facts.conclude(line, EXPOSURE, tuple(nodes), tuple(by))
 
 
 def _locate(facts: Facts) -> None:

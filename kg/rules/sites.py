@@ -14,8 +14,13 @@ AT_RISK = COV + "atRisk"
 AT_SITE = COV + "atSite"
 CODE = COV + "code"
 CONUS_LEVEL = COV + "conusLevel"
+CORD_POSITION = COV + "cordPosition"
 IS_SETTLED = COV + "isSettled"
+LEVEL = COV + "level"
 OPERATION = "#operation"
+
+Values = dict[tuple[Term, str], tuple[Term, ...]]
+Concluded = dict[tuple[Term, str], tuple[By, ...]]
 
 
 class Site:
@@ -29,7 +34,11 @@ class Site:
         self.documented: Premises = ((OPERATION, CONUS_LEVEL, conus),) if conus else ()
         self.lies = operated, *self.position.premises(self.documented)
         self.by = By.always(rule("siteOfLevel" if place.is_level else "siteOfCode"), node, operated)
-        self.lies_by = By.always(rule(self.position.rule), node, *self.lies)
+        self.values: Values = {(node, LEVEL): (place.iri,)}
+        self.concluded: Concluded = {(node, LEVEL): (self.by,)}
+        if self.position.values:
+            self.values[node, CORD_POSITION] = self.position.values
+            self.concluded[node, CORD_POSITION] = (By.always(rule(self.position.rule), node, *self.lies),)
 
 
 class Exposure:
@@ -39,8 +48,8 @@ class Exposure:
         node = self.node = f"{line}-at-{site.place.name}"
         coded = ((line, CODE, code.iri),)
         self.by = By.always(rule("exposure"), node, coded, site.operated)
-        self.values: dict[tuple[Term, str], tuple[Term, ...]] = {(node, AT_SITE): (site.node,)}
-        self.concluded: dict[tuple[Term, str], tuple[By, ...]] = {(node, AT_SITE): (self.by,)}
+        self.values: Values = {(node, AT_SITE): (site.node,)}
+        self.concluded: Concluded = {(node, AT_SITE): (self.by,)}
         if site.position.values or CONUS not in code.courses:
             self.values[node, IS_SETTLED] = (TRUE,)
             self.concluded[node, IS_SETTLED] = (By.always(rule("settled"), node, coded, *site.lies),)
