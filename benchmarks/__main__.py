@@ -1,11 +1,9 @@
 """Measure determinations, and engines of SHACL on the same shapes and claims in the same run; print the figures."""
 
-import json
 import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -17,22 +15,13 @@ from rich.progress import track
 
 import kg
 from benchmarks.claims import five_line_claims
+from benchmarks.one_core import CLAIMS, HALF, POLICY, SEED, explain, on_one_core, parsed, seconds
 from kg.criteria import Criterion, derived_shapes
 from kg.verify import verify
 from tests.engines import ENGINES, Union, ntriples, within
 
 EXAMPLES = [Path(__file__).resolve().parent.parent / "examples" / name for name in ("c01.json", "c02.json")]
-POLICY = "aetna-cpb-0697"
-CLAIMS, SEED = 1000, 20261122
-BEFORE = 5000  # claims after which a process has met most of the codes and places that claims name
 COMPARED = {"pySHACL": 2, "pyshifty": 20, "shacl-rust": 10}  # claims that each engine is given
-
-
-def seconds(measure: Callable[[], object]) -> float:
-    """Return the seconds that something takes once."""
-    began = time.perf_counter()
-    measure()
-    return time.perf_counter() - began
 
 
 def times(measures: Iterable[Callable[[], object]], said: str) -> list[float]:
@@ -53,16 +42,6 @@ def with_parts(criteria: Iterable[Criterion]) -> list[Criterion]:
     for criterion in criteria:
         visit(criterion)
     return list(found.values())
-
-
-def parsed(documents: Iterable[dict[str, Any]]) -> list[kg.Claim]:
-    """Read claim documents."""
-    return [kg.parse_claim(json.dumps(document), "json") for document in documents]
-
-
-def explain(claim: kg.Claim, policy: str = POLICY) -> dict[str, Any]:
-    """Determine a claim and tell all of it."""
-    return kg.determine(claim, kg.load_knowledge(), policy).to_dict()
 
 
 def explain_all(documents: Sequence[dict[str, Any]]) -> float:
@@ -94,28 +73,18 @@ def main() -> None:
     prepared = seconds(partial(kg.prepare, knowledge))
     rows.append(("looking up all codes before the first claim", f"{prepared:.2f} s"))
 
+    measured = on_one_core()
+    ours = measured[f"next {HALF}"][0]
+    for said, (half, most, rate) in measured.items():
+        shown = f"p50 {half * 1000:.2f} ms, p99 {most * 1000:.2f} ms, {rate:.0f} /s"
+        rows.append((f"five lines, explained: {said}", shown))
     documents = list(five_line_claims(CLAIMS, SEED))
     claims = parsed(documents)
-    first = times([partial(explain, claim) for claim in claims], "distinct claims")
-    again = times([partial(explain, claim) for claim in claims], "the same once more")
-    half = CLAIMS // 2
-    ours = statistics.median(first[half:])
-    for earlier in five_line_claims(BEFORE, SEED + 1):
-        explain(parsed([earlier])[0])
-    others = parsed(five_line_claims(half, SEED + 2))
-    later = times([partial(explain, claim) for claim in others], f"after {BEFORE:,} others")
-    measured = {f"first {half}": first[:half], f"next {half}": first[half:], f"{half} after {BEFORE:,} others": later}
-    for said, found in (*measured.items(), ("all 1,000 once more", again)):
-        cut = statistics.quantiles(found, n=100)
-        rows.append(
-            (
-                f"five lines, explained: {said}",
-                f"p50 {cut[49] * 1000:.2f} ms, p99 {cut[98] * 1000:.2f} ms, {len(found) / sum(found):.0f} /s",
-            )
-        )
+    for claim in claims:
+        explain(claim)
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(explain_all, (documents[:100], documents[100:200])))
-        both = seconds(lambda: list(pool.map(explain_all, (documents[:half], documents[half:]))))
+        both = seconds(lambda: list(pool.map(explain_all, (documents[:HALF], documents[HALF:]))))
     rows.append(("two processes, reading the documents included", f"{CLAIMS / both:.0f} /s"))
 
     judged = dict.fromkeys(edit.criterion for edit in knowledge.edits)
