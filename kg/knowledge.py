@@ -41,8 +41,8 @@ _T = TypeVar("_T")
 SUBCLASS_OF = RDFS + "subClassOf"
 LABEL = RDFS + "label"
 # New objects, looks at these, and looks at older ones, before garbage is looked for among all: that takes a third of
-# a second where thousands of claims are held, and finds nothing that the engine made. Four times as many new objects
-# are no longer in the cache when they are looked at, which then takes five to ten times as long.
+# a second where thousands of claims are held, and finds nothing that the engine made. Of four times as many new objects
+# most are no longer in the cache when they are looked at, and each takes twice as long.
 YOUNG, OLDER, OLDEST = 5_000, 1_000, 50
 CAUDAL = ANATOMY + "directlyCaudalTo"
 ENCLOSES = ANATOMY + "encloses"
