@@ -187,7 +187,7 @@ class Proof:
         self._silent: dict[_Head, Json] = {}
         self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
         self._nothing: list[Any] = []  # wherever nothing is told
-        # what depends on the knowledge alone
+        # what depends on the knowledge alone, and on what claims call their parts
         self._heads: dict[Outcome, _Head] = words.knowledge.remember(("heads",), dict)
         self._bases: dict[tuple[object, ...], _Basis] = words.knowledge.remember(("bases",), dict)
         self._known: dict[tuple[object, ...], Evidence] = words.knowledge.remember(("evidence",), dict)

@@ -83,7 +83,7 @@ def _base_lines(facts: Facts, code: Code, by_code: ByCode) -> None:
         for line in by_code[code]:
             known = facts.nodes(line, BASE_LINE)
             others = [(base, other) for base, other in bases if base != line and base not in known]
-            by = tuple([facts.kept.bases[line, code, parent, base, other] for base, other in others])
+            by = tuple([facts.kept.base_lines[line, code, parent, base, other] for base, other in others])
             if others:
                 facts.conclude(line, BASE_LINE, tuple([base for base, _ in others]), by)
 

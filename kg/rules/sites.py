@@ -72,6 +72,6 @@ class Kept:
     """The sites, exposures and base lines of lately."""
 
     def __init__(self) -> None:
-        self.bases: Table[tuple[str, Code, str, str, Code], By] = Table(lambda key: added(*key), MANY)
+        self.base_lines: Table[tuple[str, Code, str, str, Code], By] = Table(lambda key: added(*key), MANY)
         self.sites: Table[tuple[Place, Premises, str | None], Site] = Table(lambda key: Site(*key), MANY)
         self.exposures: Table[tuple[str, Code, Site], Exposure] = Table(lambda key: Exposure(*key), MANY)
