@@ -85,7 +85,7 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(explain_all, (documents[:100], documents[100:200])))
         both = seconds(lambda: list(pool.map(explain_all, (documents[:HALF], documents[HALF:]))))
-    rows.append(("two processes, reading the documents included", f"{CLAIMS / both:.0f} /s"))
+    rows.append(("two processes, once more, reading the documents included", f"{CLAIMS / both:.0f} /s"))
 
     judged = dict.fromkeys(edit.criterion for edit in knowledge.edits)
     for document in (knowledge.policies[POLICY], *knowledge.guidelines):

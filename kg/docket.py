@@ -358,6 +358,5 @@ def _restorable(clause: Clause, clauses: Mapping[str, Clause], plan: Plan) -> Cr
 def book_of(claim: Claim, knowledge: Knowledge, edition: Edition) -> Book:
     """Return the policy's edition with the guidelines that are in force on the date of service."""
     guidelines = knowledge.guidelines_on(claim.service_date)
-    books: dict[tuple[str, ...], Book] = knowledge.remember(("books",), dict)
-    key = (edition.iri, *[guideline.iri for _, guideline in guidelines])
-    return books.get(key) or books.setdefault(key, Book(knowledge, edition, guidelines))
+    key = ("book", edition.iri, *[guideline.iri for _, guideline in guidelines])
+    return knowledge.remember(key, lambda: Book(knowledge, edition, guidelines))

@@ -18,7 +18,7 @@ from kg.knowledge import Knowledge, load_knowledge
 from kg.lazy import lazy
 from kg.path import first_steps
 from kg.shapes import OfItself, Shape, Violation, read_shapes, refuse_idle, shape_names, validate
-from kg.terms import CLAIMS, COV, ITSELF, TYPE, XSD, Literal, Term, Triple, local_name, resolved
+from kg.terms import CLAIMS, COV, ITS_OPERATION, ITSELF, TYPE, XSD, Literal, Term, Triple, local_name, resolved
 
 SUFFIXES = {
     ".json": "json",
@@ -285,7 +285,7 @@ class _Facts:
         )
 
     def operation(self, operation: Document) -> None:
-        node, add = "#operation", self.triples.append
+        node, add = ITS_OPERATION, self.triples.append
         add((ITSELF, OPERATION, node))
         if operation:
             add((node, TYPE, RECORDED_OPERATION))

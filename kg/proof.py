@@ -349,7 +349,7 @@ class Proof:
         way = head.ways.get(said)
         if way is None:
             way = remember(head.ways, said, self._way(head, focus, values, reading.plan), WAYS)
-        if not way or (key in reading.reasoned.concluded and self._follows[focus, predicate, values[0]]):
+        if not way or (key in self._concluded and self._follows[focus, predicate, values[0]]):
             return self._leaf(head, at)
         rows, told, alone = way
         node = head.node.copy()

@@ -76,7 +76,8 @@ class Known(tuple[Triple, ...]):
         return {row_of(triple): None for triple in self}
 
 
-ITSELF = ""  # a claim within itself; its parts are `#line-1`, `#operation`, so that what recurs in claims is alike
+ITSELF = ""  # a claim within itself; its parts are `#line-1`, `#fact-2`, so that what recurs in claims is alike
+ITS_OPERATION = "#operation"
 
 
 def is_own(iri: str) -> bool:

@@ -8,7 +8,21 @@ from kg.lazy import Table, lazy
 from kg.outcome import Outcome
 from kg.plan import CONCEPT, MANY, OF_CLAIM, STATUS
 from kg.reason import Reasoned
-from kg.terms import ANATOMY, COV, ITSELF, RDFS, TYPE, Blank, Known, Literal, Term, Triple, is_own, local_name
+from kg.terms import (
+    ANATOMY,
+    COV,
+    ITS_OPERATION,
+    ITSELF,
+    RDFS,
+    TYPE,
+    Blank,
+    Known,
+    Literal,
+    Term,
+    Triple,
+    is_own,
+    local_name,
+)
 
 NOTATION = "http://www.w3.org/2004/02/skos/core#notation"
 CODE, LEVEL, AT_SITE, AT_RISK = COV + "code", COV + "level", COV + "atSite", COV + "atRisk"
@@ -24,8 +38,8 @@ SILENT = frozenset(  # properties that lead from node to node and say nothing by
 VERBS = {TYPE: "is", RDFS + "subClassOf": "is a kind of"}
 OWN_NAMES = {
     ITSELF: "the claim",
-    "#operation": "the operation",
-}  # of the parts of a claim that are not called what their IRI says
+    ITS_OPERATION: "the operation",
+}  # other parts are called what their IRI says
 LONG = 5  # interspaces of a walk that are all named
 FIELDS = {
     "operation.procedures": "Which procedures were performed?",
@@ -184,7 +198,7 @@ class Words:
     def suggestions(self) -> dict[str, dict[str, None]]:
         """Return what the codes of the claim suggest or permit, in words; they never decide."""
         found: dict[str, dict[str, None]] = {}
-        nodes = (ITSELF, COV + "diagnosis"), ("#operation", COV + "procedure")
+        nodes = (ITSELF, COV + "diagnosis"), (ITS_OPERATION, COV + "procedure")
         for node in chain.from_iterable(self.index.get(key, ()) for key in nodes):
             for code in self.index.get((node, CODE), ()):
                 for concept, words in self.phrases.likely[str(code)]:
@@ -194,7 +208,7 @@ class Words:
     @lazy
     def default_conus(self) -> str:
         """Return where cords end, where that shows a site to lie below the cord; else nothing."""
-        sites = self.index.get(("#operation", COV + "site"), ())
+        sites = self.index.get((ITS_OPERATION, COV + "site"), ())
         concluded = self.reasoned.concluded
         if any(c.rule == BELOW_CORD_RULE for site in sites for c in concluded.get((site, CORD_POSITION), ())):
             return self.phrases.where_cords_end

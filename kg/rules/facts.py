@@ -10,9 +10,9 @@ from kg.graph import Index
 from kg.knowledge import Knowledge
 from kg.load import Claim
 from kg.rules.derived import By, Pieces, Premises, rule
-from kg.rules.sites import CONUS_LEVEL, LEVEL, OPERATION, Concluded, Kept, Site
+from kg.rules.sites import CONUS_LEVEL, LEVEL, Concluded, Kept, Site
 from kg.rules.tables import REGION, Code, Place, tables_of
-from kg.terms import COV, ITSELF, Term, Triple
+from kg.terms import COV, ITS_OPERATION, ITSELF, Term, Triple
 
 CODE = COV + "code"
 DIAGNOSIS = COV + "diagnosis"
@@ -30,9 +30,9 @@ class Facts:
         self.lines = [(node, self.code(node)) for _, node, _ in claim.lines]
         self.diagnoses = [(node, code) for node in self.nodes(ITSELF, DIAGNOSIS) if (code := self.code(node))]
         self.procedures = [
-            (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(OPERATION, PROCEDURE)
+            (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(ITS_OPERATION, PROCEDURE)
         ]
-        conus = self.iri(OPERATION, CONUS_LEVEL)
+        conus = self.iri(ITS_OPERATION, CONUS_LEVEL)
         self.sites: list[Site] = []
         self.kept = knowledge.remember(("parts of claims",), Kept)
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
@@ -88,7 +88,7 @@ class Facts:
 
     def of(self, procedure: str, predicate: str, value: Term) -> Premises:
         """Return the triples that show what a procedure of the operation has."""
-        return (OPERATION, PROCEDURE, procedure), (procedure, predicate, value)
+        return (ITS_OPERATION, PROCEDURE, procedure), (procedure, predicate, value)
 
     def in_region(self, procedure: str, code: Code) -> Premises:
         """Return what shows that a procedure is in the region that its code names."""

@@ -1,9 +1,8 @@
 """Where the operation was, where the cord ends, and what each line monitors there."""
 
 from kg.rules.facts import CODE, DIAGNOSIS, Facts, giving
-from kg.rules.sites import OPERATION
 from kg.rules.tables import Code
-from kg.terms import ANATOMY, COV, ITSELF, TYPE
+from kg.terms import ANATOMY, COV, ITS_OPERATION, ITSELF, TYPE
 
 SPINE = ANATOMY + "VertebralColumn"
 SITE = COV + "site"
@@ -14,7 +13,7 @@ SURGICAL_SITE = COV + "surgicalSite"
 def operation(facts: Facts) -> None:
     """Conclude sites, their positions to the cord, exposures, and the surgical site."""
     for site in facts.sites:  # of which nothing is known before
-        facts.conclude(OPERATION, SITE, (site.node,), (site.by,))
+        facts.conclude(ITS_OPERATION, SITE, (site.node,), (site.by,))
         facts.index.update(site.values)
         facts.concluded.update(site.concluded)
     if facts.sites:
@@ -43,16 +42,16 @@ def _locate(facts: Facts) -> None:
         for place, steps in code.surgical_sites.items() if code else ():
             if code and place not in found:
                 found.add(place)
-                facts.give(OPERATION, SURGICAL_SITE, place, _SURGICAL, facts.of(procedure, CODE, code.iri), steps)
+                facts.give(ITS_OPERATION, SURGICAL_SITE, place, _SURGICAL, facts.of(procedure, CODE, code.iri), steps)
     if facts.sites and SPINE not in found:
         site = facts.sites[0]
-        facts.give(OPERATION, SURGICAL_SITE, SPINE, _SURGICAL, site.operated, site.place.wholes[SPINE])
+        facts.give(ITS_OPERATION, SURGICAL_SITE, SPINE, _SURGICAL, site.operated, site.place.wholes[SPINE])
     for diagnosis, code in () if facts.procedures else facts.diagnoses:
         for place, steps in code.surgical_sites.items():
             if place not in found:
                 found.add(place)
                 shown = ((ITSELF, DIAGNOSIS, diagnosis), (diagnosis, TYPE, code.iri))
-                facts.give(OPERATION, SURGICAL_SITE, place, _SURGICAL, shown, steps)
+                facts.give(ITS_OPERATION, SURGICAL_SITE, place, _SURGICAL, shown, steps)
 
 
 _SURGICAL = giving("surgicalSite")

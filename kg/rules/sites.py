@@ -7,7 +7,7 @@ operation was at the same place, and a line has the same code, and are kept for 
 from kg.lazy import Table
 from kg.rules.derived import By, Pieces, Premises, rule
 from kg.rules.tables import CONUS, MANY, TRUE, Code, Place
-from kg.terms import COV, Term
+from kg.terms import COV, ITS_OPERATION, Term
 
 ADD_ON_TO = COV + "addOnTo"
 AT_RISK = COV + "atRisk"
@@ -17,7 +17,6 @@ CONUS_LEVEL = COV + "conusLevel"
 CORD_POSITION = COV + "cordPosition"
 IS_SETTLED = COV + "isSettled"
 LEVEL = COV + "level"
-OPERATION = "#operation"
 
 Values = dict[tuple[Term, str], tuple[Term, ...]]
 Concluded = dict[tuple[Term, str], tuple[By, ...]]
@@ -31,7 +30,7 @@ class Site:
         self.place = place
         self.operated = operated
         self.position = place.positions[conus]
-        self.documented: Premises = ((OPERATION, CONUS_LEVEL, conus),) if conus else ()
+        self.documented: Premises = ((ITS_OPERATION, CONUS_LEVEL, conus),) if conus else ()
         self.lies = operated, *self.position.premises(self.documented)
         self.by = By.always(rule("siteOfLevel" if place.is_level else "siteOfCode"), node, operated)
         self.values: Values = {(node, LEVEL): (place.iri,)}
