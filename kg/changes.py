@@ -53,23 +53,20 @@ class Documentable:
         self.found: dict[tuple[Outcome, bool, int], Sets] = {}
         self.open = Table(self._open, MANY)
         self.recorded = Table(self._recorded, MANY)
-        places: dict[tuple[str, bool, int], int] = {}
-        for leaf in plan.leaves:
-            for positive in (True, False):
-                self._enter(leaf, positive, places)
-        self.ways = {
-            (leaf.iri, positive): sum(1 << i for i, brings in enumerate(self.brings) if brings[not positive] & bit)
-            for leaf in plan.leaves
-            for bit in (plan.bit[leaf.iri],)
-            for positive in (True, False)
-        }
-        self.asking = {
-            leaf.iri: sum(1 << i for i, by in enumerate(self.leaves) if leaf in by)
-            for leaf in plan.leaves
-            if leaf.concept or leaf.field or leaf.parts
-        }
+        self._enter_leaves()
+        self.ways = {(leaf.iri, positive): 0 for leaf in plan.leaves for positive in (True, False)}
+        self.asking = {leaf.iri: 0 for leaf in plan.leaves if leaf.concept or leaf.field or leaf.parts}
+        for i, (brings, asking) in enumerate(zip(self.brings, self.leaves, strict=True)):
+            for positive, brought in zip((True, False), brings, strict=True):
+                for place in members(brought):
+                    self.ways[plan.leaves[place].iri, positive] |= 1 << i
+            for leaf in asking:
+                if leaf.iri in self.asking:
+                    self.asking[leaf.iri] |= 1 << i
         self.of_base = self.ways.get((BASE, True), 0) | self.ways.get((BASE, False), 0)
-        self.denied = [self._denied(brings) for brings, _ in self.brings]
+        self.denied = [
+            union(self.ways[plan.leaves[place].iri, False] for place in members(met)) for met, _ in self.brings
+        ]  # the atoms that deny what each makes met
 
     def _open(self, outcome: Outcome) -> tuple[int, int, int]:
         """Return the atoms that settle what is open of an outcome, those asked for, and those that contradict it."""
@@ -97,13 +94,32 @@ class Documentable:
             return ()
         return (Atom(name, PRESENT, leaf.region, leaf.iri, False),)
 
-    def _enter(self, leaf: Criterion, positive: bool, places: dict[tuple[str, bool, int], int]) -> None:
+    def _enter_leaves(self) -> None:
+        """Enter what would make each leaf met, and refuted."""
+        places: dict[tuple[str, bool, int], int] = {}
+        asking: dict[str, list[Criterion]] = {}
+        for leaf in self.plan.leaves:
+            if leaf.concept:
+                asking.setdefault(leaf.concept, []).append(leaf)
+        broader: dict[str, list[Criterion]] = {}  # by a concept, the leaves that ask for it or for a broader one
+        narrower: dict[str, list[Criterion]] = {}
+        for concept, leaves in asking.items():
+            for broad in asking.keys() & self.knowledge.ancestors(concept).keys():
+                broader.setdefault(concept, []).extend(asking[broad])
+                narrower.setdefault(broad, []).extend(leaves)
+        for leaf in self.plan.leaves:
+            self._enter(leaf, True, broader.get(leaf.concept, ()), places)
+            self._enter(leaf, False, narrower.get(leaf.concept, ()), places)
+
+    def _enter(
+        self, leaf: Criterion, positive: bool, others: Iterable[Criterion], places: dict[tuple[str, bool, int], int]
+    ) -> None:
         """Enter what would make a leaf met, or refuted: one atom for facts that say the same."""
         if leaf.concept:
             name = local_name(leaf.concept)
             if name not in self.knowledge.facts:
                 return
-            brings = sum(self.plan.bit[other.iri] for other in self.plan.leaves if self._settles(leaf, other, positive))
+            brings = sum(self.plan.bit[other.iri] for other in others if self._reaches(leaf, other, positive))
             atom = Atom(name, PRESENT if positive else ABSENT, leaf.region, leaf.iri, False)
         else:
             brings = self.plan.bit[leaf.iri]
@@ -118,13 +134,8 @@ class Documentable:
         self.leaves.append([leaf])
         self.brings.append((brings, 0) if positive else (0, brings))
 
-    def _settles(self, stated: Criterion, asked: Criterion, positive: bool) -> bool:
-        """Say whether the presence of what one leaf asks for meets another, or its absence refutes it."""
-        if not asked.concept:
-            return False
-        narrow, broad = (stated, asked) if positive else (asked, stated)
-        if broad.concept not in self.knowledge.ancestors(narrow.concept):
-            return False
+    def _reaches(self, stated: Criterion, asked: Criterion, positive: bool) -> bool:
+        """Say whether the presence of a fact where one leaf asks for it is one where another asks; or its absence."""
         if not asked.region or stated.region == asked.region:
             return True
         where = self.operated if stated.region in ("", OPERATED_REGION) else {stated.region}
@@ -132,10 +143,6 @@ class Documentable:
             return stated.region in ("", OPERATED_REGION) or stated.region in self.operated
         near = self.knowledge.wholes if positive else self.knowledge.parts
         return any(asked.region in near(region) for region in where)
-
-    def _denied(self, met: int) -> int:
-        """Return the atoms that deny what another makes met."""
-        return sum(1 << i for i, (_, refuted) in enumerate(self.brings) if met & refuted)
 
     def brought(self, one: int) -> tuple[int, int]:
         """Return the leaves that a set of atoms makes met, and refuted."""
