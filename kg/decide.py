@@ -311,8 +311,9 @@ def _doubts(case: Case, posture: str, decision: str) -> Iterator[str]:
     Every reading of the conflicting leaves is tried, with the unverified clauses and without them.
     """
     docket, bits, conflicts = case.docket, case.bits, case.conflicts
-    conflicting = [docket.plan.bit[leaf.iri] for leaf in docket.leaves if docket.plan.bit[leaf.iri] & conflicts]
-    names = [leaf.iri for leaf in docket.leaves if docket.plan.bit[leaf.iri] & conflicts]
+    bit = docket.plan.bit
+    names = [leaf.iri for leaf in docket.leaves if bit[leaf.iri] & conflicts] if conflicts else []
+    conflicting = [bit[name] for name in names]
     if len(conflicting) > MAX_READINGS:
         yield from names
         return

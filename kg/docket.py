@@ -294,6 +294,8 @@ class Case:
 
     def supposing(self, bits: Bits) -> "Case":
         """Return the case as it would be with other bits."""
+        if bits == self.bits:
+            return self
         return Case(self.docket, self.docket.plan.state(bits), self.operated, self.stopped)
 
     def verified(self) -> "Case":
