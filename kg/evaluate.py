@@ -8,6 +8,7 @@ Jakubowski, Van den Bussche, EDBT 2023).
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, product, repeat
+from typing import Any
 
 from kg.criteria import Criterion
 from kg.graph import Index
@@ -15,6 +16,7 @@ from kg.outcome import Bits, Outcome, side_of
 from kg.plan import (
     ANY,
     CONCEPT,
+    FEW,
     OF_CLAIM,
     REGION,
     STATUS,
@@ -31,13 +33,14 @@ from kg.plan import (
 )
 from kg.reason import Reasoned, with_decisions
 from kg.shapes import Witness
-from kg.terms import COV, ITSELF, TYPE, Term, Triple
+from kg.terms import COV, ITSELF, TYPE, Alike, Term, Triple
 
 AT_SITE, LEVEL = COV + "atSite", COV + "level"
 
 
 Pieces = tuple[Witness, ...]  # a witness in parts that others share
 Sum = tuple[int, int, int, int, int]  # the leaves that are hit, that know a value, met, refuted, open within
+Said = tuple[bool, bool, bool]  # whether some nodes make a leaf met, refuted, or open within
 NOTHING: Sum = (0, 0, 0, 0, 0)
 
 
@@ -130,8 +133,14 @@ class Reading:
                     within |= asks.bit
         return hits, known, met, refuted, within
 
-    def _asked(self, asks: Asks, nodes: Values) -> tuple[bool, bool, bool]:
+    def _asked(self, asks: Asks, nodes: Values) -> Said:
         """Return whether some nodes make a leaf met, whether refuted, and whether to document more of one of them."""
+        if type(nodes) is not Alike or not asks.plan.alone:
+            return self._asked_anew(asks, nodes)
+        known: Said | None = nodes.kept.get(asks)
+        return known or remember(nodes.kept, asks, self._asked_anew(asks, nodes), FEW)
+
+    def _asked_anew(self, asks: Asks, nodes: Values) -> Said:
         inner, part, every = self.within(asks), asks.leaf.parts[0], asks.leaf.kind == "EveryLeaf"
         met = refuted = 0
         deeper = False
@@ -168,6 +177,12 @@ class Reading:
             within = self.within(asks)
             for node in self.walk(focus, place.way):
                 yield node, within.outcome(leaf.parts[0], node), within
+
+    def kept_with(self, leaf: Criterion, focus: Term) -> dict[Any, Any] | None:
+        """Return what is kept with the nodes of which a leaf asks; None where they may be otherwise in other claims."""
+        place, asks = self.plan.others[leaf.iri]
+        nodes = self.walk(focus, place.way)
+        return nodes.kept if type(nodes) is Alike and asks.plan.alone else None
 
     def below(self, outcome: Outcome, focus: Term) -> Iterator[Outcome]:
         """Yield an outcome and all below it, those that a leaf asks of other nodes included."""

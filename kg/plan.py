@@ -25,6 +25,7 @@ CONCEPT, STATUS, REGION = COV + "concept", COV + "status", COV + "region"
 PRESENT, ABSENT = COV + "Present", COV + "Absent"
 CONTINUOUS, BASE = "https://w3id.org/coverpath/line#continuous", "https://w3id.org/coverpath/line#base-approved"
 MANY = 1 << 15  # values, findings and outcomes that are remembered, each; then they are found anew
+FEW = 1 << 10  # of what is found of one of these
 
 Way = tuple[tuple[str, bool], ...]  # properties from node to node of the claim, each with whether it is walked forwards
 TO_CLAIM, FROM_CLAIM, TO_FINDING = (OF_CLAIM, True), (OF_CLAIM, False), (COV + "finding", True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
 
+from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
-from kg.plan import ANY, CONCEPT, OF_CLAIM, STATUS, Plan, remember
+from kg.plan import ANY, CONCEPT, FEW, OF_CLAIM, STATUS, Plan, remember
 from kg.reason import Pieces as Premises
 from kg.reason import Reasoned
 from kg.terms import COV, ITSELF, Known, Literal, Row, Stated, Term, Triple, row_of
@@ -23,15 +24,16 @@ FINDING, SOURCE = COV + "finding", COV + "source"
 CONCLUSIONS = {f"{COV}rule-{name}" for name in ("belowCord", "atCord", "belowConus", "atConus", "atRisk")}
 LIMIT = 256  # witnesses of one leaf that are listed
 KEPT = 1 << 13  # of what witnesses come down to, and triples follow from, each
-WAYS = 1 << 10  # in which one value of a property decides a leaf, of each leaf
 NO_GROUNDS: frozenset[str] = frozenset()
 
 
 # What makes a leaf so: asserted triples, sentences, and what follows from them on the way.
 Evidence = tuple[Rows, list[str], Iterable["_Shown"]]
-# What shows that a leaf is so at a node by the one value of a property: triples, their words, and whether nothing else
-# shows it.
-_Way = tuple[Iterable[Row], str, bool]
+# What shows a leaf that asks of other nodes: triples, and what follows from them on the way; what it asks of each node,
+# and what shows that if it is a leaf.
+_ByOthers = tuple[Rows, tuple["_Shown", ...], list[tuple[str, Outcome, Evidence | None]]]
+# What shows that a leaf is so at a node by the one value of a property: triples, their words, and what else shows it.
+_Way = tuple[Iterable[Row], str, list[Rows]]
 
 
 @dataclass(eq=False, slots=True)
@@ -120,10 +122,6 @@ class _Lists(dict[Row, list[str]]):
         told = self[row] = [s if s and s[0] != "#" else claim + s, p, o if o and o[0] != "#" else claim + o]
         return told
 
-    def rows(self, told: Listed) -> Rows:
-        """Return the triples that were told."""
-        return {(s.removeprefix(self.claim), p, o.removeprefix(self.claim)): None for s, p, o in told}
-
 
 class _Places(dict[_Shown, int]):
     """The derivations of an answer, each with its place among them: one that was forgotten meanwhile has the same."""
@@ -182,7 +180,7 @@ class Proof:
         # what was told of this claim, so that it is told once
         self._lists, self._places = _Lists(claim), _Places()
         self._listed, self._place = self._lists.__getitem__, self._places.__getitem__
-        self._rows_there: dict[tuple[Term, Outcome], Rows] = {}
+        self._others: dict[tuple[str, Outcome], Json] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
         self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
@@ -260,17 +258,21 @@ class Proof:
                     node["question"] = self.words.question(concept)
         return node
 
-    def _elsewhere(self, head: _Head, at: _At) -> Json:
-        """Tell of an outcome at a node that is no line; it says at which."""
-        node = at.told.get(head)
+    def _elsewhere(self, outcome: Outcome, focus: str, reading: Reading, shown: Evidence | None = None) -> Json:
+        """Tell of an outcome at another node than the line; it says at which."""
+        node = self._others.get((focus, outcome))
         if node is None:
-            if head.parts:
-                node = {**head.node, "witnesses": [], "parts": [self._elsewhere(part, at) for _, part in head.parts]}
+            head = self._heads.get(outcome) or self._head(outcome, reading.plan)
+            if outcome.parts:
+                node, parts = head.node.copy(), [self._elsewhere(part, focus, reading) for part in outcome.parts]
+                node["witnesses"], node["parts"] = self._nothing, parts
+            elif shown is not None and not outcome.criterion.parts:
+                node = self._shown(head.node.copy(), outcome.criterion, shown)
             else:
-                node = self._leaf(head, at)
-            at.told[head] = node
-            node["label"] = f"{self.words.name(at.focus)}: {node['label']}"
-            node["at"] = self.claim + at.focus
+                node = self._leaf(head, self._at(focus, reading, NO_GROUNDS))
+            node["label"] = f"{self.words.name(focus)}: {node['label']}"
+            node["at"] = self.claim + focus
+            self._others[focus, outcome] = node
         return node
 
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
@@ -321,20 +323,23 @@ class Proof:
             if places:
                 node["derived"] = places
         elif outcome.met or outcome.refuted:
-            rows, told, derived = self.evidence(outcome, at.focus, reading)
-            node["witnesses"], node["words"], node["parts"] = [*map(self._listed, rows)], [*told], self._nothing
-            if at.focus not in self.lines:
-                self._rows_there[at.focus, outcome] = rows
-            if derived:
-                node["derived"] = [*map(self._place, derived)]
-            if criterion.concept and (sources := self._sources(rows)):
-                node["sources"] = sources
+            self._shown(node, criterion, self.evidence(outcome, at.focus, reading))
         else:
             node["witnesses"] = node["words"] = node["parts"] = self._nothing
             if criterion.concept in self.suggestions:
                 node["question"] = self.words.question(criterion.concept)
         if criterion.iri in at.grounds:
             node["alternatives"] = self.alternatives(outcome, at.focus, reading, node["witnesses"])
+        return node
+
+    def _shown(self, node: Json, criterion: Criterion, shown: Evidence) -> Json:
+        """Tell by what a leaf is shown to be so."""
+        rows, told, derived = shown
+        node["witnesses"], node["words"], node["parts"] = [*map(self._listed, rows)], [*told], self._nothing
+        if derived:
+            node["derived"] = [*map(self._place, derived)]
+        if criterion.concept and (sources := self._sources(rows)):
+            node["sources"] = sources
         return node
 
     def _stated(self, head: _Head, at: _At) -> Json:
@@ -345,77 +350,106 @@ class Proof:
         focus, reading, predicate = at.focus, at.reading, head.predicate
         key = (focus, predicate)
         values = reading.index.get(key, ())
+        if key in self._concluded and self._follows[focus, predicate, values[0]]:
+            return self._leaf(head, at)
         said = focus, values
         way = head.ways.get(said)
         if way is None:
-            way = remember(head.ways, said, self._way(head, focus, values, reading.plan), WAYS)
-        if not way or (key in self._concluded and self._follows[focus, predicate, values[0]]):
+            way = remember(head.ways, said, self._way(head, focus, values, reading), FEW)
+        if not way:
             return self._leaf(head, at)
-        rows, told, alone = way
+        rows, told, further = way
         node = head.node.copy()
         first = node["witnesses"] = [*map(self._listed, rows)]
         node["parts"], node["words"] = self._nothing, [told]
         if node["criterion"] in at.grounds:
-            node["alternatives"] = [first] if alone else self.alternatives(head.outcome, focus, reading, first)
+            node["alternatives"] = [first, *[[*map(self._listed, rows)] for rows in further]] if further else [first]
         return node
 
-    def _way(self, head: _Head, focus: str, values: tuple[Term, ...], plan: Plan) -> "_Way | tuple[()]":
+    def _way(self, head: _Head, focus: str, values: tuple[Term, ...], reading: Reading) -> "_Way | tuple[()]":
         """Return what shows that a leaf is so where a property has one value; nothing where that needs more."""
         outcome, predicate = head.outcome, head.predicate
-        ways = plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
+        ways = reading.plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
         if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY or predicate == CONCEPT:
             return ()
         value, steps = ways[0]
         triple = (focus, predicate, value)
         known = steps if type(steps) is Known else Known(steps)
         told = "; ".join((self.words.sentence(triple), *self.words.known(known)))
-        return (row_of(triple), *known.rows), told, len(ways) == 1
+        return (row_of(triple), *known.rows), told, self._further(outcome, focus, reading) if len(ways) > 1 else []
 
-    def _of_other(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
-        """Return the tree of what a leaf asks of another node; one that is asked of a line says of which."""
-        if focus in self.lines:
-            label = f"{self.words.name(focus)}: {outcome.criterion.label}"
-            return {**self.path(outcome, focus, reading), "label": label, "at": self.claim + focus}
-        head, at = self._heads.get(outcome) or self._head(outcome, reading.plan), self._at(focus, reading, NO_GROUNDS)
-        return self._elsewhere(head, at)
+    def _of_line(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
+        """Tell of a join at another line; it says at which, and once for all below."""
+        label = f"{self.words.name(focus)}: {outcome.criterion.label}"
+        return {**self.path(outcome, focus, reading), "label": label, "at": self.claim + focus}
 
     # Witnesses
 
     def _through(self, outcome: Outcome, at: _At) -> tuple[Rows, list[int], list[Json]]:
-        """Return the witness of a leaf that asks of other nodes, and what it asks as it is told of each.
+        """Return the witness of a leaf that asks of other nodes, and what it asks as it is told of each."""
+        rows, derived, others = self._by_others(outcome, at.focus, at.reading)
+        places = dict.fromkeys(map(self._place, derived))
+        within, parts = at.reading.within(at.reading.plan.others[outcome.criterion.iri][1]), []
+        for node, inner, shown in others:
+            if inner.parts and node in self.lines:
+                parts.append(self._of_line(inner, node, within))
+            else:
+                parts.append(self._elsewhere(inner, node, within, shown))
+        return rows, [*places], parts
 
-        The witness is the way there, and what shows what is so of them.
-        """
-        leaf, reading = outcome.criterion, at.reading
-        others = list(reading.others(leaf, at.focus))
-        told: dict[int, Json] = {}
+    def _by_others(self, outcome: Outcome, focus: str, reading: Reading) -> "_ByOthers":
+        """Return what shows a leaf that asks of other nodes; that of nodes that are alike is kept with them."""
+        kept = reading.kept_with(outcome.criterion, focus)
+        known: _ByOthers | None = None if kept is None else kept.get((outcome, focus))
+        if known is None:
+            known = self._by_nodes(outcome, focus, reading)
+            if kept is not None:
+                remember(kept, (outcome, focus), known, FEW)
+        return known
+
+    def _by_nodes(self, outcome: Outcome, focus: str, reading: Reading) -> "_ByOthers":
+        """Return the way to other nodes with what shows what is so of them, and each of these."""
+        leaf = outcome.criterion
+        place, asks = reading.plan.others[leaf.iri]
+        within = reading.within(asks)
+        others: list[tuple[str, Outcome, Evidence | None]] = []
+        for node in map(str, reading.walk(focus, place.way)):
+            inner = within.outcome(leaf.parts[0], node)
+            others.append((node, inner, self._evidence_there(inner, node, within)))
         rows: Rows = {}
-        derived: dict[int, None] = {}
+        derived: dict[_Shown, None] = {}
         for positive in (True, False):
             if not (outcome.met if positive else outcome.refuted):
                 continue
             every = positive == (leaf.kind == "EveryLeaf")
             begun = False
-            for i, (node, inner, within) in enumerate(others):
+            for node, inner, shown in others:
                 if not every and not (inner.met if positive else inner.refuted):
                     continue
                 if not begun:
                     begun = True
-                    basis = self._basis((reading.trace(at.focus, reading.plan.others[leaf.iri][0].way, node),))
+                    basis = self._basis((reading.trace(focus, place.way, node),))
                     rows |= basis.rows
-                    derived |= dict.fromkeys(map(self._place, basis.derived))
-                if inner.criterion.is_leaf and inner.met != inner.refuted:
-                    part = told[i] = told.get(i) or self._of_other(inner, str(node), within)
-                    rows |= self._rows_there.get((node, inner)) or self._lists.rows(part["witnesses"])
-                    derived |= dict.fromkeys(part.get("derived", ()))
-                else:
+                    derived |= dict.fromkeys(basis.derived)
+                if shown is None or inner.met == inner.refuted:
                     basis = self._basis(within.first_of(inner.criterion, node, positive))
                     rows |= basis.rows
-                    derived |= dict.fromkeys(map(self._place, basis.derived))
+                    derived |= dict.fromkeys(basis.derived)
+                else:
+                    rows |= shown[0]
+                    derived |= dict.fromkeys(shown[2])
                 if not every:
                     break
-        parts = [told.get(i) or self._of_other(one, str(node), by) for i, (node, one, by) in enumerate(others)]
-        return rows, [*derived], parts
+        return rows, tuple(derived), others
+
+    def _evidence_there(self, inner: Outcome, node: str, within: Reading) -> Evidence | None:
+        """Return what shows a leaf at another node that is asked for it."""
+        if not inner.criterion.is_leaf or not (inner.met or inner.refuted):
+            return None
+        if inner.criterion.parts:
+            rows, derived, _ = self._by_others(inner, node, within)
+            return rows, [], derived
+        return self.evidence(inner, node, within)
 
     def _basis(self, witness: Pieces) -> "_Basis":
         """Return what a witness comes down to."""
@@ -473,11 +507,21 @@ class Proof:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""
         leaf = outcome.criterion
         if outcome.met != outcome.refuted:
-            others = islice(reading.all(leaf, focus, outcome.met), 1, LIMIT)
-            return [first, *[[*map(self._listed, self._basis(one).rows)] for one in others]]
+            return [first, *[[*map(self._listed, rows)] for rows in self._further(outcome, focus, reading)]]
         # of what conflicts the first is a witness of both sides, which are told apart here
         every = chain(reading.all(leaf, focus, True), reading.all(leaf, focus, False))
         return [[*map(self._listed, self._basis(one).rows)] for one in islice(every, LIMIT)]
+
+    def _further(self, outcome: Outcome, focus: str, reading: Reading) -> list[Rows]:
+        """Return all minimal witnesses of a leaf but the first; those by nodes that are alike are kept with them."""
+        leaf = outcome.criterion
+        kept, key = reading.kept_with(leaf, focus) if leaf.parts else None, (leaf, focus)
+        found: list[Rows] | None = None if kept is None else kept.get(key)
+        if found is None:
+            found = [self._basis(one).rows for one in islice(reading.all(leaf, focus, outcome.met), 1, LIMIT)]
+            if kept is not None:
+                remember(kept, key, found, FEW)
+        return found
 
     def derivations(self) -> Iterator[Json]:
         """Yield the derived triples of all that was told, each with its rule and what it follows from."""

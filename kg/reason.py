@@ -83,6 +83,6 @@ def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned
 
 
 DECISION = COV + "decision"
-_DECIDED = (By(rule("baseDecision"), lambda facts, triple: ()),)
+_DECIDED = (By(rule("baseDecision"), lambda facts, triple: (), alike=True),)
 
 __all__ = ["Derived", "Pieces", "Reasoned", "prepare", "reason", "rule", "with_decisions"]

@@ -1,6 +1,7 @@
 """Terms of RDF as plain values, and the names that the engine itself uses."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from kg.lazy import lazy
 
@@ -74,6 +75,16 @@ class Known(tuple[Triple, ...]):
     def rows(self) -> dict[Row, None]:
         """Return the triples as JSON carries them, in order; that a dictionary may be put into another is fast."""
         return {row_of(triple): None for triple in self}
+
+
+class Alike(tuple[Term, ...]):
+    """Nodes that are made of parts of a claim, so that the same is said of them, and why, wherever these nodes are.
+
+    What was found of them is `kept` with them.
+    """
+
+    def __init__(self, nodes: Iterable[Term]) -> None:
+        self.kept: dict[Any, Any] = {}
 
 
 ITSELF = ""  # a claim within itself; its parts are `#line-1`, `#fact-2`, so that what recurs in claims is alike

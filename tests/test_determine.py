@@ -18,6 +18,7 @@ from benchmarks.claims import five_line_claims
 from kg.decide import POSTURES
 from kg.graph import parse
 from kg.rdf import tell, to_ntriples, to_turtle
+from kg.rules.sites import Kept
 from kg.rules.tables import tables_of
 from kg.terms import COV, local_name
 from tests.conftest import ROOT, example, parsed
@@ -275,10 +276,18 @@ def test_what_was_asked_before_makes_no_difference(knowledge: kg.Knowledge, monk
     def answers() -> list[str]:
         return [json.dumps(kg.determine(claim, knowledge, "aetna-cpb-0697").to_dict()) for claim in claims]
 
+    def forget() -> None:
+        kept = knowledge.remember(("parts of claims",), Kept)
+        kept.together.clear()
+        kept.exposed.clear()
+
     with monkeypatch.context() as forgetting:
-        for limit in ("KEPT", "WAYS"):
+        forget()
+        for limit in ("KEPT", "FEW"):
             forgetting.setattr(f"kg.proof.{limit}", 1)
+        forgetting.setattr("kg.rules.sites.Alike", tuple)  # nodes with which nothing is kept
         expected = answers()
+        forget()
     assert answers() == expected
     claims.reverse()
     assert answers() == expected[::-1]

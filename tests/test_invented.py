@@ -8,6 +8,7 @@ import kg
 from kg.decide import CONFLICTING, MAX_READINGS, POSTURES
 from kg.knowledge import build
 from kg.shapes import Run
+from kg.terms import COV
 from tests.conftest import example, parsed
 from tests.test_knowledge import POLICY, SEEN, TRIAL, WORDS, extended
 
@@ -169,6 +170,23 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     for forgotten in ("shown", "bases"):  # a triple that is shown anew has the place that it had
         trial.remember((forgotten,), dict).clear()
     assert kg.determine(claim, trial, "trial", "payer").to_dict() == before
+
+
+def test_lines_tell_of_the_nodes_that_they_share_each_by_itself(knowledge: kg.Knowledge) -> None:
+    """Each of several levels excludes every line: each line tells of all, and each begins with itself."""
+    path = "sh:path ( cov:ofClaim cov:operation cov:site )"
+    leaf = f":somewhere a cov:SomeLeaf ; {WORDS} ; {path} ; sh:node line:below-cord .\n"
+    trial = invented(knowledge, f"{leaf} {COVERED} ; sh:and ( line:ssep ) . {exclusion('one', ':somewhere')}")
+    operation = {"procedures": [{**example("c01")["operation"]["procedures"][0], "levels": ["L3-L4", "L4-L5"]}]}
+    performers = [{}, {"performer": {"id": "s1", "role": "surgeon"}}]  # who denies something, of one line alone
+    lines = [{**line, **performers[i % 2]} for i, line in enumerate(example("c01")["lines"])]
+    claim = parsed({**example("c01"), "facts": [], "operation": operation, "lines": lines})
+    for line, (_, node, _) in zip(kg.determine(claim, trial, "trial").to_dict()["lines"], claim.lines, strict=True):
+        excluded = next(part for part in line["path"]["parts"] if part["kind"] == "none")
+        (leaf_told,) = excluded["parts"][0]["parts"]
+        first, second = leaf_told["alternatives"]
+        assert first == leaf_told["witnesses"] and first != second
+        assert first[0] == second[0] == [claim.iri + node, f"{COV}ofClaim", claim.iri]
 
 
 def test_a_concept_is_told_with_its_status_though_nothing_asks_for_it(knowledge: kg.Knowledge) -> None:

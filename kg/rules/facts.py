@@ -33,13 +33,14 @@ class Facts:
             (node, self.code(node), self.nodes(node, LEVEL)) for node in self.nodes(ITS_OPERATION, PROCEDURE)
         ]
         conus = self.iri(ITS_OPERATION, CONUS_LEVEL)
-        self.sites: list[Site] = []
+        sites: list[Site] = []
         self.kept = knowledge.remember(("parts of claims",), Kept)
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
         for place, operated in self._operated().items():
-            self.sites.append(self.kept.sites[place, operated, conus])
+            sites.append(self.kept.sites[place, operated, conus])
             if place.region not in self.regions:
                 self.regions[place.region] = (*operated, *place.steps)
+        self.sites = tuple(sites)
         # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}
         self.stated: dict[Term, tuple[str, Pieces]] = {}

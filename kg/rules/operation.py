@@ -1,7 +1,7 @@
 """Where the operation was, where the cord ends, and what each line monitors there."""
 
 from kg.rules.facts import CODE, DIAGNOSIS, Facts, giving
-from kg.rules.tables import Code
+from kg.rules.sites import Together
 from kg.terms import ANATOMY, COV, ITS_OPERATION, ITSELF, TYPE
 
 SPINE = ANATOMY + "VertebralColumn"
@@ -12,27 +12,19 @@ SURGICAL_SITE = COV + "surgicalSite"
 
 def operation(facts: Facts) -> None:
     """Conclude sites, their positions to the cord, exposures, and the surgical site."""
-    for site in facts.sites:  # of which nothing is known before
-        facts.conclude(ITS_OPERATION, SITE, (site.node,), (site.by,))
-        facts.index.update(site.values)
-        facts.concluded.update(site.concluded)
     if facts.sites:
+        _conclude(facts, ITS_OPERATION, SITE, facts.kept.together[facts.sites])
         for line, code in facts.lines:
             if code and code.courses:
-                _expose(facts, line, code)
+                _conclude(facts, line, EXPOSURE, facts.kept.exposed[line, code, facts.sites])
     _locate(facts)
 
 
-def _expose(facts: Facts, line: str, code: Code) -> None:
-    """Conclude what a line monitors at each site, and whether that is settled."""
-    nodes, by = [], []
-    for site in facts.sites:
-        exposure = facts.kept.exposures[line, code, site]
-        nodes.append(exposure.node)
-        by.append(exposure.by)
-        facts.index.update(exposure.values)
-        facts.concluded.update(exposure.concluded)
-    facts.conclude(line, EXPOSURE, tuple(nodes), tuple(by))
+def _conclude(facts: Facts, subject: str, predicate: str, together: Together) -> None:
+    """Conclude which nodes a node leads to, and what they are; of these nothing is known before."""
+    facts.conclude(subject, predicate, together.nodes, together.by)
+    facts.index.update(together.values)
+    facts.concluded.update(together.concluded)
 
 
 def _locate(facts: Facts) -> None:

@@ -4,10 +4,12 @@ All name parts of a claim as it calls them itself: they are the same for all cla
 operation was at the same place, and a line has the same code, and are kept for these.
 """
 
+from collections.abc import Iterable
+
 from kg.lazy import Table
 from kg.rules.derived import By, Pieces, Premises, rule
 from kg.rules.tables import CONUS, MANY, TRUE, Code, Place
-from kg.terms import COV, ITS_OPERATION, Term
+from kg.terms import COV, ITS_OPERATION, Alike, Term
 
 ADD_ON_TO = COV + "addOnTo"
 AT_RISK = COV + "atRisk"
@@ -61,6 +63,21 @@ class Exposure:
             self.concluded[node, AT_RISK] = (By(rule("atRisk"), lambda facts, triple: shown[triple[2]], alike=True),)
 
 
+class Together:
+    """The sites of an operation, or what a line monitors at these: nodes, and all that follows of them."""
+
+    def __init__(self, parts: Iterable[Site | Exposure]) -> None:
+        self.values: Values = {}
+        self.concluded: Concluded = {}
+        nodes, by = [], []
+        for part in parts:
+            nodes.append(part.node)
+            by.append(part.by)
+            self.values |= part.values
+            self.concluded |= part.concluded
+        self.nodes, self.by = Alike(nodes), tuple(by)
+
+
 def added(line: str, code: Code, parent: str, base: str, other: Code) -> By:
     """Return the rule by which a line is added to another, whose code is or is a kind of what its own is added to."""
     shown = ((line, CODE, code.iri), (code.iri, ADD_ON_TO, parent), (base, CODE, other.iri))
@@ -73,4 +90,10 @@ class Kept:
     def __init__(self) -> None:
         self.base_lines: Table[tuple[str, Code, str, str, Code], By] = Table(lambda key: added(*key), MANY)
         self.sites: Table[tuple[Place, Premises, str | None], Site] = Table(lambda key: Site(*key), MANY)
+        self.together: Table[tuple[Site, ...], Together] = Table(Together, MANY)
         self.exposures: Table[tuple[str, Code, Site], Exposure] = Table(lambda key: Exposure(*key), MANY)
+        self.exposed: Table[tuple[str, Code, tuple[Site, ...]], Together] = Table(self._exposed, MANY)
+
+    def _exposed(self, key: tuple[str, Code, tuple[Site, ...]]) -> Together:
+        line, code, sites = key
+        return Together(self.exposures[line, code, site] for site in sites)
