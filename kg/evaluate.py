@@ -118,7 +118,7 @@ class Reading:
                         get((node, STATUS), ()),
                         get((node, REGION), ()),
                     )
-                    shown = plan.found.get(about) or plan.facts_at(place, about)
+                    shown = plan.found.get(about) or plan.facts_at(about)
                     if shown.hits or shown.known:
                         met |= shown.hits
                         refuted |= shown.known

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from kg.criteria import Criterion
 from kg.errors import UnsupportedShapeError
 from kg.knowledge import Clause, Knowledge
+from kg.lazy import Table
 from kg.outcome import Bits, Outcome, joined
 from kg.path import BackStep, Path, Reached, Sequence, Step, branches
 from kg.shapes import Run, Shape
@@ -87,14 +88,14 @@ class Property:
     shown: dict[Values, Shown] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Place:
     """What is read at the nodes to which a way within the claim leads."""
 
     way: Way
     asked: dict[str, Property] = field(default_factory=dict)
     asks: list[Asks] = field(default_factory=list)
-    facts: dict[Term, list[Criterion]] = field(default_factory=dict)  # by what they ask for
+    facts: bool = False  # whether leaves ask for facts there
 
 
 Entry = tuple[Place, Way, str]  # a place, the way to it, and the property that is all of the way, if one is
@@ -124,6 +125,9 @@ class Plan:
         self.joins: dict[tuple[str, ...], Criterion] = {}  # by their parts
         self.groups: dict[Criterion, Any] = {}  # what joins of clauses come to
         self.documentable: dict[frozenset[str], Any] = {}  # by the regions of the operation
+        self._asking: dict[str, list[Criterion]] = {}  # leaves by the facts that they ask for
+        self._met_by = Table(self._asked_or_broader, MANY)
+        self._refuted_by = Table(self._asked_or_narrower, MANY)
         self._reached: dict[tuple[int, Term], Reached] = {}
         places: dict[Way, Place] = {}
         inner: dict[str, Plan] = {}
@@ -161,8 +165,9 @@ class Plan:
             return places.setdefault(way, Place(way))
 
         if leaf.concept:
+            self._asking.setdefault(leaf.concept, []).append(leaf)
             for way in FINDINGS:
-                place(way).facts.setdefault(leaf.concept, []).append(leaf)
+                place(way).facts = True
         elif leaf.parts:
             part = leaf.parts[0]
             plan = inner.setdefault(part.iri, Plan((part,), self.knowledge))
@@ -287,21 +292,30 @@ class Plan:
             known = remember(self._reached, key, kept)
         return known
 
-    def facts_at(self, place: Place, about: tuple[Values, ...]) -> Shown:
+    def facts_at(self, about: tuple[Values, ...]) -> Shown:
         """Return the fact leaves that a finding meets, and refutes, by its types, concept, status and regions."""
         types, concepts, statuses, _ = about
         met: dict[int, tuple[Located, ...]] = {}
         refuted: dict[int, tuple[Located, ...]] = {}
         if PRESENT in statuses:
-            for cls in chain.from_iterable([self.knowledge.ancestors(str(value)) for value in (*types, *concepts)]):
-                for leaf in place.facts.get(cls, ()):
-                    if found := tuple(self.present(leaf, *about)):
-                        met[self.bit[leaf.iri]] = found
+            for leaf in chain.from_iterable([self._met_by[str(value)] for value in (*types, *concepts)]):
+                if found := tuple(self.present(leaf, *about)):
+                    met[self.bit[leaf.iri]] = found
         if ABSENT in statuses:
-            for leaf in chain.from_iterable(place.facts.values()):
+            for leaf in chain.from_iterable([self._refuted_by[str(value)] for value in concepts]):
                 if found := tuple(self.absent(leaf, *about)):
                     refuted[self.bit[leaf.iri]] = found
         return remember(self.found, about, Shown(sum(met), sum(refuted), met, refuted))
+
+    def _asked_or_broader(self, concept: str) -> list[Criterion]:
+        """Return the fact leaves that ask for a concept or for what is broader."""
+        broader = filter(self.knowledge.ancestors(concept).__contains__, self._asking)
+        return [leaf for one in broader for leaf in self._asking[one]]
+
+    def _asked_or_narrower(self, concept: str) -> list[Criterion]:
+        """Return the fact leaves that ask for a concept or for what is narrower."""
+        above = self.knowledge.ancestors
+        return [leaf for one, leaves in self._asking.items() if concept in above(one) for leaf in leaves]
 
     def present(
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
