@@ -104,6 +104,8 @@ class Reading:
         hits, known, met, refuted, within = before
         for place, way, single in places:
             nodes = get((start, single), ()) if single else self.walk(start, way) if way else (start,)
+            if not nodes:
+                continue
             for node in nodes:
                 for predicate, prop in place.asked.items():
                     values = get((node, predicate))
@@ -123,7 +125,7 @@ class Reading:
                         met |= shown.hits
                         refuted |= shown.known
                         self._found.setdefault(start, []).append((place, node, shown))
-            for asks in place.asks if nodes else ():
+            for asks in place.asks:
                 yes, no, deeper = self._asked(asks, nodes)
                 if yes:
                     met |= asks.bit
@@ -249,22 +251,27 @@ class Reading:
             return self._first_of_others(leaf, focus, positive)
         bit = self.plan.bit[leaf.iri]
         if leaf.concept:
-            for place, node, shown in self._found[focus]:
-                if (shown.hits if positive else shown.known) & bit:
-                    way = (shown.met if positive else shown.refuted)[bit][0]
-                    return self._located(focus, place.way, node, way)
-        else:
-            for place, predicate in self.plan.where[leaf.iri]:
-                for node in self.walk(focus, place.way):
-                    values = self.index.get((node, predicate))
-                    if values is not None:
-                        prop = place.asked[predicate]
-                        shown = prop.shown.get(prop.always or values) or self.plan.shown(prop, values)
-                        ways = (shown.met if positive else shown.refuted).get(bit)
-                        if ways:
-                            value, steps = ways[0]
-                            end = values[0] if value is ANY else value
-                            return self.trace(focus, place.way, node, (node, predicate, end)), steps
+            place, node, shown = self.finding(leaf, focus, positive)
+            return self._located(focus, place.way, node, (shown.met if positive else shown.refuted)[bit][0])
+        for place, predicate in self.plan.where[leaf.iri]:
+            for node in self.walk(focus, place.way):
+                values = self.index.get((node, predicate))
+                if values is not None:
+                    prop = place.asked[predicate]
+                    shown = prop.shown.get(prop.always or values) or self.plan.shown(prop, values)
+                    ways = (shown.met if positive else shown.refuted).get(bit)
+                    if ways:
+                        value, steps = ways[0]
+                        end = values[0] if value is ANY else value
+                        return self.trace(focus, place.way, node, (node, predicate, end)), steps
+        raise LookupError(leaf.iri)
+
+    def finding(self, leaf: Criterion, focus: Term, positive: bool) -> Found:
+        """Return the first finding by which a leaf is met, or refuted, where it was read, and what it shows."""
+        bit = self.plan.bit[leaf.iri]
+        for found in self._found[focus]:
+            if (found[2].hits if positive else found[2].known) & bit:
+                return found
         raise LookupError(leaf.iri)
 
     def _value(self, leaf: Criterion, focus: Term, positive: bool) -> Iterator[Pieces]:

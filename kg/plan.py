@@ -18,7 +18,7 @@ from kg.lazy import Table
 from kg.outcome import Bits, Outcome, joined
 from kg.path import BackStep, Path, Reached, Sequence, Step, branches
 from kg.shapes import Run, Shape
-from kg.terms import COV, TYPE, Known, Term, Triple, local_name
+from kg.terms import COV, ITS_OPERATION, ITSELF, TYPE, Known, Term, Triple, local_name
 
 OF_CLAIM = COV + "ofClaim"
 DECISION = COV + "decision"
@@ -31,6 +31,11 @@ FEW = 1 << 10  # of what is found of one of these
 Way = tuple[tuple[str, bool], ...]  # properties from node to node of the claim, each with whether it is walked forwards
 TO_CLAIM, FROM_CLAIM, TO_FINDING = (OF_CLAIM, True), (OF_CLAIM, False), (COV + "finding", True)
 FINDINGS: tuple[Way, ...] = ((TO_FINDING,), (TO_CLAIM, TO_FINDING))
+CALLED_ALIKE: dict[Way, str | None] = {  # the node itself, and those that every claim has and calls by one name
+    (): None,
+    (TO_CLAIM,): ITSELF,
+    (TO_CLAIM, (COV + "operation", True)): ITS_OPERATION,
+}
 Values = tuple[Term, ...]
 Steps = tuple[Triple, ...]
 Shows = tuple[Term, Steps]  # a value, and the way from it to what a leaf asks for
@@ -131,7 +136,7 @@ class Plan:
         self._reached: dict[tuple[int, Term], Reached] = {}
         places: dict[Way, Place] = {}
         inner: dict[str, Plan] = {}
-        self.itself = places.setdefault((), Place(()))
+        places.setdefault((), Place(()))
         for leaf in self.leaves:
             self._enter(leaf, places, inner)
         of_claim = [place for place in places.values() if place.way[:1] == (TO_CLAIM,)]
@@ -143,11 +148,11 @@ class Plan:
         self._sorted: set[Criterion] = set()
         for root in roots:
             self._sort(root)
-        self.stated: dict[Criterion, str] = {}  # leaves that ask for values of one property of the node itself
+        self.stated: dict[Criterion, tuple[str | None, str]] = {}  # leaves that ask for one property of a known node
         for leaf in self.leaves:
             where = self.where.get(leaf.iri, ())
-            if len(where) == 1 and not where[0][0].way:
-                self.stated[leaf] = where[0][1]
+            if len(where) == 1 and where[0][0].way in CALLED_ALIKE:
+                self.stated[leaf] = CALLED_ALIKE[where[0][0].way], where[0][1]
         self.own = tuple(entry(place, place.way) for place in places.values() if place not in of_claim)
         self.backwards = {predicate for way in places for predicate, forwards in way if not forwards}
         self.of_decisions = self._reading_decisions(places.values())
@@ -264,12 +269,6 @@ class Plan:
                 if ways:
                     found[asked.bit] = (*found.get(asked.bit, ()), *ways)
         return Shown(sum(met), sum(refuted), met, refuted)
-
-    def ways(self, leaf: Criterion, predicate: str, values: Values, positive: bool) -> tuple[Shows, ...]:
-        """Return the ways by which values of a property of the node itself show that a leaf is met, or refuted."""
-        shown = self.shown(self.itself.asked[predicate], values)
-        found: tuple[Shows, ...] = (shown.met if positive else shown.refuted).get(self.bit[leaf.iri], ())
-        return found
 
     def ends(self, asked: Asked, value: Term) -> Iterator[Steps]:
         """Yield the ways from a value to what a leaf asks for; the shortest first."""

@@ -11,7 +11,7 @@ from typing import Any
 from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
 from kg.outcome import Outcome
-from kg.plan import ANY, CONCEPT, FEW, OF_CLAIM, STATUS, Plan, remember
+from kg.plan import CONCEPT, FEW, OF_CLAIM, REGION, STATUS, Plan, remember
 from kg.reason import Pieces as Premises
 from kg.reason import Reasoned
 from kg.terms import COV, ITSELF, Known, Literal, Row, Stated, Term, Triple, row_of
@@ -32,8 +32,8 @@ Evidence = tuple[Rows, list[str], Iterable["_Shown"]]
 # What shows a leaf that asks of other nodes: triples, and what follows from them on the way; what it asks of each node,
 # and what shows that if it is a leaf.
 _ByOthers = tuple[Rows, tuple["_Shown", ...], list[tuple[str, Outcome, Evidence | None]]]
-# What shows that a leaf is so at a node by the one value of a property: triples, their words, and what else shows it.
-_Way = tuple[Iterable[Row], str, list[Rows]]
+# What shows that a leaf is so by the values of a property, and what else shows it.
+_Way = tuple[Evidence, list[Rows]]
 
 
 @dataclass(eq=False, slots=True)
@@ -161,8 +161,8 @@ class _Head:
     node: Json
     parts: tuple[tuple[Callable[["Proof", "_Head", _At], Json], "_Head"], ...]  # with how each is told
     leaves: frozenset[str]  # of a criterion that is read of the claim
-    predicate: str  # of the node itself, whose values decide a leaf
-    ways: dict[tuple[str, tuple[Term, ...]], "_Way | tuple[()]"]  # by a node and these values
+    stated: tuple[str | None, str]  # the node, and the property of it that decides a leaf
+    ways: dict[tuple[object, ...], "_Way | tuple[()]"]  # by the line and these values, with what they follow from
     tell: Callable[["Proof", "_Head", _At], Json]
     anew: Callable[["Proof", "_Head", _At], Json]
 
@@ -278,10 +278,10 @@ class Proof:
     def _head(self, outcome: Outcome, plan: Plan) -> _Head:
         criterion, of_claim = outcome.criterion, plan.of_claims.get(outcome.criterion)
         node = _said(outcome)
-        predicate = plan.stated.get(criterion)
+        stated = plan.stated.get(criterion)
         tell = anew = Proof._join
         if criterion.is_leaf:
-            tell = anew = Proof._leaf if predicate is None else Proof._stated
+            tell = anew = Proof._leaf if stated is None else Proof._stated
             node["words"] = []
             if not outcome.met:
                 node["message"] = criterion.message
@@ -296,7 +296,7 @@ class Proof:
             tell = Proof._once
         below = [self._heads.get(part) or self._head(part, plan) for part in outcome.parts]
         parts = tuple([(part.tell, part) for part in below])
-        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, predicate or "", {}, tell, anew)
+        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, stated or (None, ""), {}, tell, anew)
         return remember(self._heads, outcome, head)
 
     def _again(self, head: _Head, told: Json, focus: str) -> Json:
@@ -343,40 +343,34 @@ class Proof:
         return node
 
     def _stated(self, head: _Head, at: _At) -> Json:
-        """Tell a leaf that the one stated value of a property decides: the code of a line, and what it is.
-
-        That is what most leaves ask for.
-        """
-        focus, reading, predicate = at.focus, at.reading, head.predicate
-        key = (focus, predicate)
-        values = reading.index.get(key, ())
-        if key in self._concluded and self._follows[focus, predicate, values[0]]:
-            return self._leaf(head, at)
-        said = focus, values
+        """Tell a leaf that one property of the line, of the claim or of its operation decides, as most leaves are."""
+        focus, (node, predicate) = at.focus, head.stated
+        key = (focus if node is None else node, predicate)
+        values = at.reading.index.get(key, ())
+        said: tuple[object, ...] = focus, values
+        if key in self._concluded:
+            said = focus, values, *map(self._follows.__getitem__, zip(repeat(key[0]), repeat(predicate), values))
         way = head.ways.get(said)
         if way is None:
-            way = remember(head.ways, said, self._way(head, focus, values, reading), FEW)
+            way = remember(head.ways, said, self._way(head, at), FEW)
         if not way:
             return self._leaf(head, at)
-        rows, told, further = way
-        node = head.node.copy()
-        first = node["witnesses"] = [*map(self._listed, rows)]
-        node["parts"], node["words"] = self._nothing, [told]
-        if node["criterion"] in at.grounds:
-            node["alternatives"] = [first, *[[*map(self._listed, rows)] for rows in further]] if further else [first]
-        return node
+        (rows, words, derived), further = way
+        told = head.node.copy()
+        first = told["witnesses"] = [*map(self._listed, rows)]
+        told["parts"], told["words"] = self._nothing, [*words]
+        if derived:
+            told["derived"] = [*map(self._place, derived)]
+        if told["criterion"] in at.grounds:
+            told["alternatives"] = [first, *[[*map(self._listed, rows)] for rows in further]] if further else [first]
+        return told
 
-    def _way(self, head: _Head, focus: str, values: tuple[Term, ...], reading: Reading) -> "_Way | tuple[()]":
-        """Return what shows that a leaf is so where a property has one value; nothing where that needs more."""
-        outcome, predicate = head.outcome, head.predicate
-        ways = reading.plan.ways(outcome.criterion, predicate, values, outcome.met) if len(values) == 1 else ()
-        if not ways or outcome.met == outcome.refuted or ways[0][0] is ANY or predicate == CONCEPT:
+    def _way(self, head: _Head, at: _At) -> "_Way | tuple[()]":
+        """Return what shows that a leaf is so; nothing where more bears on that than the values of its property."""
+        outcome = head.outcome
+        if outcome.met == outcome.refuted or head.stated[1] == CONCEPT:
             return ()
-        value, steps = ways[0]
-        triple = (focus, predicate, value)
-        known = steps if type(steps) is Known else Known(steps)
-        told = "; ".join((self.words.sentence(triple), *self.words.known(known)))
-        return (row_of(triple), *known.rows), told, self._further(outcome, focus, reading) if len(ways) > 1 else []
+        return self.evidence(outcome, at.focus, at.reading), self._further(outcome, at.focus, at.reading)
 
     def _of_line(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Tell of a join at another line; it says at which, and once for all below."""
@@ -468,16 +462,33 @@ class Proof:
     def evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
         """Return the witnesses of a leaf's status: one for met, one for refuted, both where they conflict.
 
-        Where nothing is asked but properties of the node itself, and what they follow from is alike for all claims, so
-        is the evidence.
+        What is the same wherever as much is said is kept: that of a finding, and that of a node of which nothing is
+        asked but properties of its own, if what these follow from is alike for all claims.
         """
         leaf, alone = outcome.criterion, reading.plan.alone
+        key: tuple[object, ...] | None = None
         if alone:
             said = [*zip(repeat(focus), (*alone, AT_SITE))]
             rules = [*map(self._concluded.get, said)]
             key = (outcome, focus, *map(reading.index.get, said), *rules)
-            if known := self._known.get(key):
-                return known
+        elif leaf.concept and outcome.met != outcome.refuted and focus in self.lines:
+            key = self._finding(outcome, focus, reading)
+        found = self._known.get(key) if key else None
+        if found is None:
+            found = self._evidence(outcome, focus, reading)
+            if key and not (alone and any(not by.alike for one in rules for by in one or ())):
+                remember(self._known, key, found, KEPT)
+        return found
+
+    def _finding(self, outcome: Outcome, focus: str, reading: Reading) -> tuple[object, ...]:
+        """Return the finding that makes a leaf so, and what it is and where it is follow from."""
+        place, node, shown = reading.finding(outcome.criterion, focus, outcome.met)
+        (way,) = (shown.met if outcome.met else shown.refuted)[reading.plan.bit[outcome.criterion.iri]][:1]
+        stated = self._follows[focus if len(place.way) == 1 else ITSELF, FINDING, node]
+        return outcome, focus, node, shown, stated, self._follows[node, REGION, way[4]] if way[4] else None
+
+    def _evidence(self, outcome: Outcome, focus: str, reading: Reading) -> Evidence:
+        leaf = outcome.criterion
         if outcome.met and outcome.refuted:
             sides = [self._basis(reading.first(leaf, focus, positive)) for positive in (True, False)]
             rows = sides[0].rows | sides[1].rows
@@ -489,10 +500,7 @@ class Proof:
         if outcome.refuted and (focus, AT_SITE) in self.index:
             lies = self.words.not_there(focus)
             told[-1] = f"{told[-1]}; {lies}" if told[-1] else lies
-        found = rows, [*filter(None, told)], derived
-        if alone and all(by.alike for one in rules for by in one or ()):
-            remember(self._known, key, found, KEPT)
-        return found
+        return rows, [*filter(None, told)], derived
 
     def _sources(self, rows: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
