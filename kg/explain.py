@@ -89,6 +89,7 @@ class Teller:
         self._asked: dict[Atom, dict[str, str]] = {}
         self._facts: dict[Atom, dict[str, str]] = {}
         self.phrases = self.words.phrases
+        self._guidance: dict[str, Json] = self.knowledge.remember(("guidance",), dict)
 
     def line(self, judged: Judged) -> Json:
         """Return what follows for a line under the posture asked for, and its decision under each."""
@@ -211,9 +212,8 @@ class Teller:
 
     def guidance(self, item: Guidance) -> Json:
         """Return what a guideline says of the line; it decides nothing by itself."""
-        known: dict[str, Json] = self.knowledge.remember(("guidance",), dict)
         iri = item.clause.iri
-        return (known.get(iri) or remember(known, iri, self._of_guideline(item))).copy()
+        return (self._guidance.get(iri) or remember(self._guidance, iri, self._of_guideline(item))).copy()
 
     def _of_guideline(self, item: Guidance) -> Json:
         graph, criterion = self.knowledge.graph, item.outcome.criterion

@@ -140,14 +140,16 @@ class _Places(dict[_Shown, int]):
 class _At:
     """Where a tree is told: the node, how it was read, the leaves that deny it, and what was told of it before.
 
-    What is read of the claim is alike at other lines, but where a line has findings of its `own`.
+    `of_claim` says of which claim it is; what is read of that is alike at other lines, but where a line has findings of
+    its `own`.
     """
 
     focus: str
     reading: Reading
     grounds: frozenset[str]
     told: dict["_Head", Json]
-    own: bool = False
+    of_claim: list[str]
+    own: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -183,7 +185,7 @@ class Proof:
         self._others: dict[tuple[str, Outcome], Json] = {}
         self._told: dict[Term, dict[_Head, Json]] = {}
         self._silent: dict[_Head, Json] = {}
-        self._of_claims: dict[tuple[_Head, frozenset[str]], Json] = {}
+        self._of_claims: dict[object, Json] = {}  # by the node, with its leaves that deny the line
         self._nothing: list[Any] = []  # wherever nothing is told
         # what depends on the knowledge alone, and on what claims call their parts
         self._heads: dict[Outcome, _Head] = words.knowledge.remember(("heads",), dict)
@@ -209,7 +211,8 @@ class Proof:
         return head.tell(self, head, at)
 
     def _at(self, focus: str, reading: Reading, grounds: frozenset[str]) -> _At:
-        return _At(focus, reading, grounds, self._told.setdefault(focus, {}), (focus, FINDING) in self.index)
+        of_claim = self._listed((focus, OF_CLAIM, ITSELF))
+        return _At(focus, reading, grounds, self._told.setdefault(focus, {}), of_claim, (focus, FINDING) in self.index)
 
     def _join(self, head: _Head, at: _At) -> Json:
         node, parts = head.node.copy(), []
@@ -232,13 +235,13 @@ class Proof:
             return self._once(head, at)
         node = at.told.get(head)
         if node is None:
-            key = head, at.grounds and at.grounds & head.leaves
+            key = head if at.grounds.isdisjoint(head.leaves) else (head, at.grounds & head.leaves)
             known = self._of_claims.get(key)
             if known is None:
                 tell = head.anew
                 node = self._of_claims[key] = tell(self, head, at)
             else:
-                node = self._again(head, known, at.focus)
+                node = self._again(head, known, at.of_claim)
             at.told[head] = node
         return node
 
@@ -299,16 +302,15 @@ class Proof:
         head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, stated or (None, ""), {}, tell, anew)
         return remember(self._heads, outcome, head)
 
-    def _again(self, head: _Head, told: Json, focus: str) -> Json:
+    def _again(self, head: _Head, told: Json, of_claim: list[str]) -> Json:
         """Return what was told of the claim at one line as it is at another: that of which claim it is differs."""
         node = told.copy()
         if head.parts:
             parts = node["parts"] = told["parts"].copy()
             for i, (_, part) in enumerate(head.parts):
                 if not part.outcome.silent:
-                    parts[i] = self._again(part, parts[i], focus)
+                    parts[i] = self._again(part, parts[i], of_claim)
         elif told["witnesses"]:
-            of_claim = self._listed((focus, OF_CLAIM, ITSELF))
             node["witnesses"] = [of_claim, *told["witnesses"][1:]]
             if "alternatives" in told:
                 node["alternatives"] = [[of_claim, *one[1:]] for one in told["alternatives"]]
