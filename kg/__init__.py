@@ -7,9 +7,11 @@ kg.determine(claim, kg.load_knowledge()).to_dict()
 from kg.decide import ADVISORY, POSTURES, decide
 from kg.errors import ClaimError, CoverpathError, Fault, KnowledgeError, nearest
 from kg.explain import Determination
-from kg.knowledge import Document, Knowledge, load_knowledge
+from kg.knowledge import Document, Knowledge, lasting, load_knowledge
 from kg.load import Claim, parse_claim, read_claim
-from kg.reason import prepare, reason
+from kg.reason import reason
+from kg.rules.tables import tables_of
+from kg.words import phrases_of
 
 
 def determine(claim: Claim, knowledge: Knowledge, policy: str | None = None, posture: str = ADVISORY) -> Determination:
@@ -28,6 +30,16 @@ def determine(claim: Claim, knowledge: Knowledge, policy: str | None = None, pos
     reasoned = reason(claim, knowledge)
     lines, hits = decide(claim, reasoned, knowledge, edition)
     return Determination(claim, document, edition, posture, lines, hits, reasoned, knowledge)
+
+
+def prepare(knowledge: Knowledge) -> None:
+    """Look up what is asked and said of each code, so that no claim waits for it.
+
+    It takes as long as some 150 claims: it is worth while for a process that determines more.
+    """
+    with lasting():
+        tables_of(knowledge).fill()
+        phrases_of(knowledge).fill()
 
 
 def choose_policy(claim: Claim, knowledge: Knowledge, policy: str | None = None) -> Document:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kg.graph import Graph, Index
-from kg.knowledge import Knowledge, lasting
+from kg.knowledge import Knowledge
 from kg.lazy import lazy
 from kg.load import Claim
 from kg.rules.derived import By, Derived, Pieces, joined, rule
@@ -17,7 +17,6 @@ from kg.rules.lines import lines
 from kg.rules.operation import operation
 from kg.rules.patient import patient
 from kg.rules.sites import Concluded
-from kg.rules.tables import tables_of
 from kg.terms import COV, Triple
 
 
@@ -65,15 +64,6 @@ def reason(claim: Claim, knowledge: Knowledge) -> Reasoned:
     return Reasoned(facts.index, facts.concluded, frozenset(map(str, facts.regions)), knowledge, facts)
 
 
-def prepare(knowledge: Knowledge) -> None:
-    """Look up what the rules ask of each code, so that no claim waits for it.
-
-    It takes as long as some 150 claims: it is worth while for a process that determines more.
-    """
-    with lasting():
-        tables_of(knowledge).fill()
-
-
 def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned:
     """Return the same facts, and how base lines are decided."""
     index, concluded = reasoned.index.copy(), reasoned.concluded.copy()
@@ -85,4 +75,4 @@ def with_decisions(reasoned: Reasoned, decisions: Mapping[str, str]) -> Reasoned
 DECISION = COV + "decision"
 _DECIDED = (By(rule("baseDecision"), lambda facts, triple: (), alike=True),)
 
-__all__ = ["Derived", "Pieces", "Reasoned", "prepare", "reason", "rule", "with_decisions"]
+__all__ = ["Derived", "Pieces", "Reasoned", "reason", "rule", "with_decisions"]

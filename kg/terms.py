@@ -104,8 +104,11 @@ def resolved(term: Term, claim: str) -> Term:
 def row_of(triple: Triple) -> Row:
     """Return a triple as JSON carries it."""
     s, p, o = triple
-    row = (s if type(s) is str else written(s), p, o if type(o) is str else written(o))
-    return row if is_own(row[0]) or is_own(row[2]) else Stated(row)
+    if type(s) is not str:
+        s = written(s)
+    if type(o) is not str:
+        o = written(o)
+    return (s, p, o) if is_own(s) or is_own(o) else Stated((s, p, o))
 
 
 def local_name(iri: str) -> str:

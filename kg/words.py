@@ -65,6 +65,12 @@ class Phrases:
         self.positions = Table(self._position, MANY)
         self.caveats = Table(self._caveat, MANY)
 
+    def fill(self) -> None:
+        """Put into words at once what is said of the codes that the ontology describes."""
+        for code in self.knowledge.codes:
+            self.names[code]
+            self.likely[code]
+
     def _name(self, term: str) -> str:
         if is_own(term):
             place = term.removeprefix("#site-") if term.startswith("#site-") else term.partition("-at-")[2]
@@ -116,6 +122,11 @@ class Phrases:
         return f"the cord ends no lower than {self.notations[latest]}: imaging does not show otherwise"
 
 
+def phrases_of(knowledge: Knowledge) -> Phrases:
+    """Return what the knowledge alone says, in words."""
+    return knowledge.remember(("phrases",), lambda: Phrases(knowledge))
+
+
 class Words:
     """Puts the triples of one claim into words."""
 
@@ -123,7 +134,7 @@ class Words:
         self.reasoned = reasoned
         self.index = reasoned.index
         self.knowledge = reasoned.knowledge
-        self.phrases = self.knowledge.remember(("phrases",), lambda: Phrases(self.knowledge))
+        self.phrases = phrases_of(self.knowledge)
 
     def known(self, steps: Known) -> tuple[str, ...]:
         """Return triples that belong together in sentences."""
@@ -215,4 +226,4 @@ class Words:
         return ""
 
 
-__all__ = ["AT_SITE", "CODE", "FIELDS", "OF_CLAIM", "SILENT", "Words"]
+__all__ = ["AT_SITE", "CODE", "FIELDS", "OF_CLAIM", "SILENT", "Words", "phrases_of"]
