@@ -21,6 +21,7 @@ from kg.rdf import tell, to_ntriples, to_turtle
 from kg.rules.sites import Kept
 from kg.rules.tables import tables_of
 from kg.terms import COV, local_name
+from kg.words import phrases_of
 from tests.conftest import ROOT, example, parsed
 
 QUALIFIERS = [
@@ -324,9 +325,10 @@ def test_prepared_knowledge_gives_the_same_answers() -> None:
     kg.prepare(early)
     tables = tables_of(early)
     looked_up = {code: set(vars(known)) for code, known in tables.codes.items()}
-    assert set(looked_up) == set(early.codes)
+    assert set(looked_up) == set(early.codes) == set(phrases_of(early).likely)
     for document in five_line_claims(40, 20261129):
         answers = [kg.determine(parsed(document), one, "aetna-cpb-0697").to_dict() for one in (early, late)]
         assert answers[0] == answers[1]
     assert {code: set(vars(known)) for code, known in tables.codes.items()} == looked_up
     assert 0 < len(tables_of(late).codes) < len(looked_up)
+    assert 0 < len(phrases_of(late).likely) < len(phrases_of(early).likely) == len(looked_up)
