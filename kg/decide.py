@@ -8,6 +8,7 @@ coverage; continuous lines stand or fall with their base lines.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 from kg.changes import Atom, Change, Changes, always, has_both_sides
 from kg.check import Hit, check, stops
@@ -32,6 +33,18 @@ CONFLICTING = "conflicting facts would change the decision"
 BASE_IN_REVIEW = "a base study of the line is for review"
 UNMENTIONED = "no coverage clause mentions the code, and no exclusion is established"
 SILENT = "no clause mentions the code"
+
+
+class Outlook(NamedTuple):
+    """What a decision leaves open: the facts that bear on it, the clauses, what would change it, and if nothing can."""
+
+    missing: tuple[Atom, ...]
+    caveats: tuple[Outcome, ...]
+    changes: tuple[Change, ...]
+    regardless: bool
+
+
+NOTHING_OPEN = Outlook((), (), (), regardless=True)
 
 
 @dataclass(eq=False)
@@ -77,6 +90,13 @@ class Decision:
                 found += self.case.docket.grounds[group]
         return tuple(found)
 
+    @lazy
+    def outlook(self) -> Outlook:
+        """Return what the decision leaves open; nothing where what is shown denies the line."""
+        if self.decision == DENY and self.case.defeated and self.posture != FINAL:
+            return NOTHING_OPEN  # as most are
+        return Outlook(self._missing(), self.caveats, self.changes, self.decided_regardless)
+
     @property
     def caveats(self) -> tuple[Outcome, ...]:
         """Return the clauses that an approval leaves open."""
@@ -99,8 +119,7 @@ class Decision:
             found += [(DENY, one) for one in self._changes.denying]
         return tuple([Change(to, self._changes.atoms(one)) for to, one in found if one])
 
-    @lazy
-    def missing(self) -> tuple[Atom, ...]:
+    def _missing(self) -> tuple[Atom, ...]:
         """Return the open facts that bear on a decision that is not settled by what is known."""
         if self.decision == DENY and not (self.posture == FINAL and not self._undecided.defeated):
             return ()

@@ -98,7 +98,7 @@ class Teller:
         for posture, one in judged.decisions.items():
             decisions[posture] = one.decision
         case, reason, grounds = decision.case, decision.reason, decision.grounds
-        missing, caveats, changes = decision.missing, decision.caveats, decision.changes
+        missing, caveats, changes, regardless = decision.outlook
         against = frozenset([leaf for _, leaves in grounds for leaf in leaves]) if grounds else NO_GROUNDS
         told: Json = {
             "line": judged.number,
@@ -106,7 +106,7 @@ class Teller:
             "label": self.code_label(judged),
             "decision": decision.decision,
             "decisions": decisions,
-            "decidedRegardless": decision.decided_regardless,
+            "decidedRegardless": regardless,
             "because": list(decision.because),
         }
         if reason:
