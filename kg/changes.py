@@ -6,7 +6,9 @@ meets what asks for it or for a broader one, an absent one refutes what asks for
 """
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import product
+from operator import or_
 from typing import NamedTuple
 
 from kg.criteria import Criterion
@@ -388,10 +390,7 @@ class Changes:
 
 def union(sets: Iterable[int]) -> int:
     """Return what occurs in some of the sets."""
-    found = 0
-    for one in sets:
-        found |= one
-    return found
+    return reduce(or_, sets, 0)
 
 
 def asked_of(case: Case) -> Asked:

@@ -69,23 +69,33 @@ class Group:
         self.name = outcome.criterion.iri
         self.met, self.refuted = outcome.met, outcome.refuted
         self.defeats = self.refuted and self.name != DOCUMENTED  # what the record lacks can still be completed
-        self.shown: list[str] = []
-        self.against: list[str] = []
-        self.open: list[str] = []
-        self.unshown: list[str] = []
-        self.caveats: list[Outcome] = []
-        for part in outcome.parts:
-            iri = part.criterion.iri.removesuffix(UNLESS)
-            bad, good = (part.met, part.refuted) if self.name == NOT_EXCLUDED else (part.refuted, part.met)
-            if good:
-                self.shown.append(iri)
-            elif not self.met:
-                self.unshown.append(iri)
-                self.caveats.append(part)
-                if not bad or self.name == DOCUMENTED:
-                    self.open.append(iri)
-            if bad and self.refuted:
-                self.against.append(iri)
+        self._for, self._against = ("refuted", "met") if self.name == NOT_EXCLUDED else ("met", "refuted")
+
+    @lazy
+    def shown(self) -> list[str]:
+        """Return the clauses that are as the line needs them."""
+        return [_clause(part) for part in self.outcome.parts if getattr(part, self._for)]
+
+    @lazy
+    def against(self) -> list[str]:
+        """Return the clauses that bring the group down."""
+        return [_clause(part) for part in self.outcome.parts if getattr(part, self._against)] if self.refuted else []
+
+    @lazy
+    def caveats(self) -> list[Outcome]:
+        """Return what would still have to be shown."""
+        return [] if self.met else [part for part in self.outcome.parts if not getattr(part, self._for)]
+
+    @lazy
+    def unshown(self) -> list[str]:
+        """Return the clauses that would still have to be shown."""
+        return [_clause(part) for part in self.caveats]
+
+    @lazy
+    def open(self) -> list[str]:
+        """Return those of them that can be: what the record lacks can still be completed."""
+        completed = self.name == DOCUMENTED
+        return [_clause(part) for part in self.caveats if completed or not getattr(part, self._against)]
 
     @lazy
     def grounds(self) -> tuple[Ground, ...]:
@@ -93,11 +103,15 @@ class Group:
         outcome, excludes = self.outcome, self.name == NOT_EXCLUDED
         by_itself = (outcome,) if self.name == COVERED and len(outcome.parts) > 1 else outcome.parts
         return tuple(
-            Ground(part.criterion.iri.removesuffix(UNLESS), leaves)
+            Ground(_clause(part), leaves)
             for part in by_itself
             if (part.met if excludes else part.refuted)
             for leaves in grounds_of(part, excludes)
         )
+
+
+def _clause(part: Outcome) -> str:
+    return part.criterion.iri.removesuffix(UNLESS)
 
 
 def grounds_of(outcome: Outcome, positive: bool) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ conflicts, Kleene's three).
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from kg.criteria import Criterion
@@ -72,14 +73,25 @@ def side_of(kind: str, count: int, positive: bool) -> Side:
     raise ValueError(kind)
 
 
+@cache
+def _asked(kind: str, count: int, positive: bool) -> tuple[Callable[[Iterable[bool]], bool], tuple[str, ...]]:
+    """Return how a side of a join follows from its parts: all or any of these of them, where each is asked one."""
+    quantifier, sides = side_of(kind, count, positive)
+    return quantifier, tuple("met" if side else "refuted" for _, side in sides)
+
+
 def joined(criterion: Criterion, parts: Iterable[Outcome]) -> Outcome:
     """Return the outcome of a join from those of its parts."""
     members = tuple(parts)
-    quantifier, sides = side_of(criterion.kind, len(members), True)
-    met = quantifier([members[i].met if side else members[i].refuted for i, side in sides])
-    quantifier, sides = side_of(criterion.kind, len(members), False)
-    refuted = quantifier([members[i].met if side else members[i].refuted for i, side in sides])
-    return Outcome(criterion, met, refuted, members, silent=False not in [part.silent for part in members])
+    every, met = _asked(criterion.kind, len(members), True)
+    some, refuted = _asked(criterion.kind, len(members), False)
+    silent = all(map(_SILENT, members))
+    return Outcome(
+        criterion, every(map(getattr, members, met)), some(map(getattr, members, refuted)), members, silent=silent
+    )
+
+
+_SILENT = attrgetter("silent")
 
 
 class Bits(NamedTuple):
