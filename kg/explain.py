@@ -71,7 +71,7 @@ class Determination:
             "lines": lines,
             "edits": [teller.edit(hit) for hit in self.hits],
             "conflicts": [conflict for line in lines for conflict in line["conflicts"]],
-            "derivations": list(teller.proof.derivations()),
+            "derivations": teller.proof.derivations(),
             "knowledge": self.knowledge.hash,
         }
 

@@ -3,7 +3,7 @@
 What lines share is told once: within one determination, equal parts of their trees are the same objects.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
@@ -162,6 +162,7 @@ class _Head:
     outcome: Outcome
     node: Json
     parts: tuple[tuple[Callable[["Proof", "_Head", _At], Json], "_Head"], ...]  # with how each is told
+    known: tuple[tuple[int, "_Head"], ...]  # those of which something is known, with their places
     leaves: frozenset[str]  # of a criterion that is read of the claim
     stated: tuple[str | None, str]  # the node, and the property of it that decides a leaf
     ways: dict[tuple[object, ...], "_Way | tuple[()]"]  # by the line and these values, with what they follow from
@@ -299,7 +300,8 @@ class Proof:
             tell = Proof._once
         below = [self._heads.get(part) or self._head(part, plan) for part in outcome.parts]
         parts = tuple([(part.tell, part) for part in below])
-        head = _Head(outcome, node, parts, of_claim or NO_GROUNDS, stated or (None, ""), {}, tell, anew)
+        known = tuple([(i, part) for i, part in enumerate(below) if not part.outcome.silent])
+        head = _Head(outcome, node, parts, known, of_claim or NO_GROUNDS, stated or (None, ""), {}, tell, anew)
         return remember(self._heads, outcome, head)
 
     def _again(self, head: _Head, told: Json, of_claim: list[str]) -> Json:
@@ -307,9 +309,8 @@ class Proof:
         node = told.copy()
         if head.parts:
             parts = node["parts"] = told["parts"].copy()
-            for i, (_, part) in enumerate(head.parts):
-                if not part.outcome.silent:
-                    parts[i] = self._again(part, parts[i], of_claim)
+            for i, part in head.known:
+                parts[i] = self._again(part, parts[i], of_claim)
         elif told["witnesses"]:
             node["witnesses"] = [of_claim, *told["witnesses"][1:]]
             if "alternatives" in told:
@@ -533,11 +534,10 @@ class Proof:
                 remember(kept, key, found, FEW)
         return found
 
-    def derivations(self) -> Iterator[Json]:
-        """Yield the derived triples of all that was told, each with its rule and what it follows from."""
-        for shown in {place: shown for shown, place in self._places.items()}.values():
-            listed = [*map(self._listed, shown.rows)]
-            yield {"triple": self._listed(shown.row), "rule": shown.rule, "from": listed}
+    def derivations(self) -> list[Json]:
+        """Return the derived triples of all that was told, each with its rule and what it follows from."""
+        listed, found = self._listed, {place: shown for shown, place in self._places.items()}.values()
+        return [{"triple": listed(one.row), "rule": one.rule, "from": [*map(listed, one.rows)]} for one in found]
 
 
 def _said(outcome: Outcome) -> Json:

@@ -37,9 +37,9 @@ class Facts:
         self.kept = knowledge.remember(("parts of claims",), Kept)
         self.regions: dict[Term, Premises] = {}  # operated on, each with what shows it
         for place, operated in self._operated().items():
-            sites.append(self.kept.sites[place, operated, conus])
-            if place.region not in self.regions:
-                self.regions[place.region] = (*operated, *place.steps)
+            site = self.kept.sites[place, operated, conus]
+            sites.append(site)
+            self.regions.setdefault(place.region, site.in_region)
         self.sites = tuple(sites)
         # of findings: what shows each region, and that they are where the operation was; by which rule they are stated
         self.located: dict[Term, tuple[Mapping[Term, Premises], Pieces]] = {}

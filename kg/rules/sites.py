@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from kg.lazy import Table
 from kg.rules.derived import By, Pieces, Premises, rule
 from kg.rules.tables import CONUS, MANY, TRUE, Code, Place
-from kg.terms import COV, ITS_OPERATION, Alike, Term
+from kg.terms import COV, ITS_OPERATION, Alike, Known, Term
 
 ADD_ON_TO = COV + "addOnTo"
 AT_RISK = COV + "atRisk"
@@ -31,6 +31,7 @@ class Site:
         node = self.node = f"#site-{place.name}"
         self.place = place
         self.operated = operated
+        self.in_region: Premises = Known((*operated, *place.steps))  # what shows that its region was operated on
         self.position = place.positions[conus]
         self.documented: Premises = ((ITS_OPERATION, CONUS_LEVEL, conus),) if conus else ()
         self.lies = operated, *self.position.premises(self.documented)
