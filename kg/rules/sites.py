@@ -20,6 +20,9 @@ CORD_POSITION = COV + "cordPosition"
 IS_SETTLED = COV + "isSettled"
 LEVEL = COV + "level"
 
+FEW = 6  # nodes with which what is found of them is kept; of more it is too much: the square of their number
+GROUPS = 1 << 10  # of nodes that are kept: with what is found of them, one takes some 20 kB
+
 Values = dict[tuple[Term, str], tuple[Term, ...]]
 Concluded = dict[tuple[Term, str], tuple[By, ...]]
 
@@ -76,7 +79,8 @@ class Together:
             by.append(part.by)
             self.values |= part.values
             self.concluded |= part.concluded
-        self.nodes, self.by = Alike(nodes), tuple(by)
+        self.nodes = Alike(nodes) if len(nodes) <= FEW else tuple(nodes)
+        self.by = tuple(by)
 
 
 def added(line: str, code: Code, parent: str, base: str, other: Code) -> By:
@@ -91,9 +95,9 @@ class Kept:
     def __init__(self) -> None:
         self.base_lines: Table[tuple[str, Code, str, str, Code], By] = Table(lambda key: added(*key), MANY)
         self.sites: Table[tuple[Place, Premises, str | None], Site] = Table(lambda key: Site(*key), MANY)
-        self.together: Table[tuple[Site, ...], Together] = Table(Together, MANY)
+        self.together: Table[tuple[Site, ...], Together] = Table(Together, GROUPS)
         self.exposures: Table[tuple[str, Code, Site], Exposure] = Table(lambda key: Exposure(*key), MANY)
-        self.exposed: Table[tuple[str, Code, tuple[Site, ...]], Together] = Table(self._exposed, MANY)
+        self.exposed: Table[tuple[str, Code, tuple[Site, ...]], Together] = Table(self._exposed, GROUPS)
 
     def _exposed(self, key: tuple[str, Code, tuple[Site, ...]]) -> Together:
         line, code, sites = key
