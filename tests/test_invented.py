@@ -172,6 +172,18 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     assert kg.determine(claim, trial, "trial", "payer").to_dict() == before
 
 
+def test_a_path_may_go_backwards(knowledge: kg.Knowledge) -> None:
+    """A line asks of the lines that are added to it what they are."""
+    continuous = next(iri for iri in knowledge.codes if iri.endswith("/95941"))
+    path = f"sh:path ( [ sh:inversePath cov:baseLine ] cov:code ) ; sh:hasValue <{continuous}>"
+    trial = invented(knowledge, f":watched a cov:KnownLeaf ; {WORDS} ; {path} . {COVERED} ; sh:and ( :watched ) .")
+    lines = example("c01")["lines"]
+    told = first_line(trial, "payer", lines=[lines[0], lines[-1]])
+    (leaf_told,) = (part for part in told["path"]["parts"][0]["parts"][0]["parts"] if "watched" in part["criterion"])
+    assert told["decision"] == "approve" and [f"{COV}code", continuous] in [t[1:] for t in leaf_told["witnesses"]]
+    assert first_line(trial, "payer", lines=[lines[0]])["decision"] != "approve"
+
+
 def test_lines_tell_of_the_nodes_that_they_share_each_by_itself(knowledge: kg.Knowledge) -> None:
     """Each of several levels excludes every line: each line tells of all, and each begins with itself."""
     path = "sh:path ( cov:ofClaim cov:operation cov:site )"
