@@ -20,8 +20,8 @@ CORD_POSITION = COV + "cordPosition"
 IS_SETTLED = COV + "isSettled"
 LEVEL = COV + "level"
 
-FEW = 6  # nodes with which what is found of them is kept; of more it is too much: the square of their number
-GROUPS = 1 << 10  # of nodes that are kept: with what is found of them, one takes some 20 kB
+FEW = 4  # nodes with which what is found of them is kept; of more it is too much: the square of their number
+GROUPS = 1 << 12  # of nodes that are kept, each with what is found of them
 
 Values = dict[tuple[Term, str], tuple[Term, ...]]
 Concluded = dict[tuple[Term, str], tuple[By, ...]]
