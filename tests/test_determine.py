@@ -18,9 +18,10 @@ from benchmarks.claims import five_line_claims
 from kg.decide import POSTURES
 from kg.graph import parse
 from kg.rdf import tell, to_ntriples, to_turtle
+from kg.reason import reason
 from kg.rules.sites import Kept
 from kg.rules.tables import tables_of
-from kg.terms import COV, local_name
+from kg.terms import COV, Alike, local_name
 from kg.words import phrases_of
 from tests.conftest import ROOT, example, parsed
 
@@ -292,6 +293,24 @@ def test_what_was_asked_before_makes_no_difference(knowledge: kg.Knowledge, monk
     assert answers() == expected
     claims.reverse()
     assert answers() == expected[::-1]
+
+
+def test_of_nodes_that_are_alike_the_same_is_said(knowledge: kg.Knowledge) -> None:
+    """With whatever claims they are, the same follows of them for the same reason: what is found of them is kept."""
+    seen: dict[int, tuple[Alike, object]] = {}  # nodes are held, so that none takes the place of another
+    met = 0
+    for document in five_line_claims(60, 20261130):
+        for one in alike(document):
+            found = reason(parsed(one), knowledge)
+            for (subject, predicate), nodes in found.index.items():
+                if type(nodes) is Alike:
+                    about = {key: values for key, values in found.index.items() if key[0] in nodes}
+                    ways = [(subject, predicate, node) for node in nodes]
+                    triples = [*ways, *((*key, value) for key, values in about.items() for value in values)]
+                    said = about, {triple: found.why(triple) for triple in triples}
+                    met += id(nodes) in seen
+                    assert seen.setdefault(id(nodes), (nodes, said))[1] == said
+    assert met > len(seen) > 20
 
 
 def test_an_answer_belongs_to_its_caller(knowledge: kg.Knowledge) -> None:
