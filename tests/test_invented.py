@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import kg
-from kg.decide import CONFLICTING, MAX_READINGS, POSTURES
+from kg.decide import BASE_IN_REVIEW, CONFLICTING, MAX_READINGS, POSTURES
 from kg.knowledge import build
 from kg.shapes import Run
 from kg.terms import COV
@@ -97,6 +97,21 @@ def test_what_excludes_a_base_line_that_nothing_covers_denies_the_line_added_to_
     assert [[(fact["fact"], fact["status"]) for fact in one["facts"]] for one in added["changes"]] == [
         [("Myelopathy", "present")]
     ]
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+def test_a_line_whose_base_stays_in_review_does_so_unless_it_could_be_excluded(
+    excluded: bool, knowledge: kg.Knowledge
+) -> None:
+    """Nothing is left to ask of a line added to one that conflicting facts send to a person, but what excludes it."""
+    turtle = f"{ILL} {HURT} {COVERED} ; sh:and ( :ill ) . {exclusion('one', ':hurt') if excluded else ''}"
+    lines = example("c01")["lines"]
+    facts = [{"fact": "Myelopathy", "status": status} for status in ("present", "absent")]
+    claim = parsed({**example("c01"), "facts": facts, "lines": [lines[0], lines[-1]]})
+    base, added = kg.determine(claim, invented(knowledge, turtle), "trial", "payer").to_dict()["lines"]
+    assert (base["decision"], base["note"]) == ("review", CONFLICTING)
+    assert (added["decision"], added["note"]) == ("review", BASE_IN_REVIEW)
+    assert base["decidedRegardless"] is added["decidedRegardless"] is not excluded
 
 
 @pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
