@@ -187,6 +187,20 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     assert kg.determine(claim, trial, "trial", "payer").to_dict() == before
 
 
+@pytest.mark.parametrize(("status", "so"), [("present", "met"), ("absent", "not-met")])
+def test_a_leaf_may_ask_itself_how_a_base_line_is_decided(status: str, so: str, knowledge: kg.Knowledge) -> None:
+    """The decision of a base line, whichever it is, is a value like any other."""
+    path = "sh:path ( cov:baseLine cov:decision ) ; sh:hasValue cov:approve"
+    leaf = f":based a cov:KnownLeaf ; {WORDS} ; {path} .\n"
+    turtle = f"{ILL} {leaf} {COVERED} ; sh:and ( :ill ) . {exclusion('one', 'line:continuous', ':based')}"
+    lines, facts = example("c01")["lines"], [{"fact": "Myelopathy", "status": status}]
+    claim = parsed({**example("c01"), "facts": facts, "lines": [lines[0], lines[-1]]})
+    base, added = kg.determine(claim, invented(knowledge, turtle), "trial", "payer").to_dict()["lines"]
+    assert (base["decision"], added["decision"]) == ("approve" if so == "met" else "deny", "deny")
+    excluded = next(part for part in added["path"]["parts"] if part["kind"] == "none")
+    assert excluded["parts"][0]["parts"][1]["status"] == so
+
+
 def test_a_path_may_go_backwards(knowledge: kg.Knowledge) -> None:
     """A line asks of the lines that are added to it what they are."""
     continuous = next(iri for iri in knowledge.codes if iri.endswith("/95941"))
