@@ -95,10 +95,10 @@ class Decision:
         """Return what the decision leaves open; nothing where what is shown denies the line."""
         if self.decision == DENY and self.case.defeated and self.posture != FINAL:
             return NOTHING_OPEN  # as most are
-        return Outlook(self._missing(), self.caveats, self.changes, self.decided_regardless)
+        caveats = self._caveats()
+        return Outlook(self._missing(caveats), caveats, self.changes, self.decided_regardless)
 
-    @property
-    def caveats(self) -> tuple[Outcome, ...]:
+    def _caveats(self) -> tuple[Outcome, ...]:
         """Return the clauses that an approval leaves open."""
         if self.decision != APPROVE or self.regardless:
             return ()
@@ -119,13 +119,12 @@ class Decision:
             found += [(DENY, one) for one in self._changes.denying]
         return tuple([Change(to, self._changes.atoms(one)) for to, one in found if one])
 
-    def _missing(self) -> tuple[Atom, ...]:
+    def _missing(self, caveats: tuple[Outcome, ...]) -> tuple[Atom, ...]:
         """Return the open facts that bear on a decision that is not settled by what is known."""
         if self.decision == DENY and not (self.posture == FINAL and not self._undecided.defeated):
             return ()
         if self.decision in (NOT_BILLABLE, REVIEW) or self.regardless:
             return ()
-        caveats = self.caveats
         if self.decision == APPROVE and not caveats:
             return ()
         asked = self._changes.settling(caveats) if self.decision == APPROVE else self._changes.bearing()

@@ -6,7 +6,7 @@ What lines share is told once: within one determination, equal parts of their tr
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import Any
+from typing import Any, TypeVar
 
 from kg.criteria import Criterion
 from kg.evaluate import Pieces, Reading
@@ -17,6 +17,7 @@ from kg.reason import Reasoned
 from kg.terms import COV, ITSELF, Known, Literal, Row, Stated, Term, Triple, row_of
 from kg.words import AT_SITE, FIELDS, SILENT, Words
 
+T = TypeVar("T")
 Json = dict[str, Any]
 Listed = list[list[str]]  # triples as JSON carries them
 Rows = dict[Row, None]  # these in order: a dictionary is put into another fast
@@ -394,15 +395,19 @@ class Proof:
                 parts.append(self._elsewhere(inner, node, within, shown))
         return rows, [*places], parts
 
+    def _kept(
+        self, find: Callable[["Proof", Outcome, str, Reading], T], outcome: Outcome, focus: str, by: Reading
+    ) -> T:
+        """Find what shows a leaf that asks of other nodes; what is found of nodes that are alike is kept with them."""
+        kept = by.kept_with(outcome.criterion, focus)
+        if kept is None:
+            return find(self, outcome, focus, by)
+        known: T | None = kept.get((find, outcome, focus))
+        return remember(kept, (find, outcome, focus), find(self, outcome, focus, by), FEW) if known is None else known
+
     def _by_others(self, outcome: Outcome, focus: str, reading: Reading) -> "_ByOthers":
-        """Return what shows a leaf that asks of other nodes; that of nodes that are alike is kept with them."""
-        kept = reading.kept_with(outcome.criterion, focus)
-        known: _ByOthers | None = None if kept is None else kept.get((outcome, focus))
-        if known is None:
-            known = self._by_nodes(outcome, focus, reading)
-            if kept is not None:
-                remember(kept, (outcome, focus), known, FEW)
-        return known
+        """Return what shows a leaf that asks of other nodes."""
+        return self._kept(Proof._by_nodes, outcome, focus, reading)
 
     def _by_nodes(self, outcome: Outcome, focus: str, reading: Reading) -> "_ByOthers":
         """Return the way to other nodes with what shows what is so of them, and each of these."""
@@ -524,15 +529,14 @@ class Proof:
         return [[*map(self._listed, self._basis(one).rows)] for one in islice(every, LIMIT)]
 
     def _further(self, outcome: Outcome, focus: str, reading: Reading) -> list[Rows]:
-        """Return all minimal witnesses of a leaf but the first; those by nodes that are alike are kept with them."""
-        leaf = outcome.criterion
-        kept, key = reading.kept_with(leaf, focus) if leaf.parts else None, (leaf, focus)
-        found: list[Rows] | None = None if kept is None else kept.get(key)
-        if found is None:
-            found = [self._basis(one).rows for one in islice(reading.all(leaf, focus, outcome.met), 1, LIMIT)]
-            if kept is not None:
-                remember(kept, key, found, FEW)
-        return found
+        """Return all minimal witnesses of a leaf but the first."""
+        if outcome.criterion.parts:
+            return self._kept(Proof._but_the_first, outcome, focus, reading)
+        return self._but_the_first(outcome, focus, reading)
+
+    def _but_the_first(self, outcome: Outcome, focus: str, reading: Reading) -> list[Rows]:
+        others = islice(reading.all(outcome.criterion, focus, outcome.met), 1, LIMIT)
+        return [self._basis(one).rows for one in others]
 
     def derivations(self) -> list[Json]:
         """Return the derived triples of all that was told, each with its rule and what it follows from."""

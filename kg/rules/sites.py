@@ -20,7 +20,7 @@ CORD_POSITION = COV + "cordPosition"
 IS_SETTLED = COV + "isSettled"
 LEVEL = COV + "level"
 
-FEW = 4  # nodes with which what is found of them is kept; of more it is too much: the square of their number
+NODES = 4  # with which what is found of them is kept; of more it is too much: the square of their number
 GROUPS = 1 << 12  # of nodes that are kept, each with what is found of them
 
 Values = dict[tuple[Term, str], tuple[Term, ...]]
@@ -79,7 +79,7 @@ class Together:
             by.append(part.by)
             self.values |= part.values
             self.concluded |= part.concluded
-        self.nodes = Alike(nodes) if len(nodes) <= FEW else tuple(nodes)
+        self.nodes = Alike(nodes) if len(nodes) <= NODES else tuple(nodes)
         self.by = tuple(by)
 
 
