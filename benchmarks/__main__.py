@@ -15,6 +15,7 @@ from rich.progress import track
 
 import kg
 from benchmarks.claims import five_line_claims
+from benchmarks.growth import grown, said_again
 from benchmarks.one_core import CLAIMS, HALF, POLICY, SEED, explain, on_one_core, parsed, seconds
 from kg.criteria import Criterion, derived_shapes
 from kg.verify import verify
@@ -48,17 +49,6 @@ def explain_all(documents: Sequence[dict[str, Any]]) -> float:
     """Return the seconds of determining and telling some claims, their reading not counted."""
     claims = parsed(documents)
     return seconds(lambda: [explain(claim) for claim in claims])
-
-
-def grown(document: dict[str, Any], lines: int, facts: int) -> kg.Claim:
-    """Read a claim with so many lines and listed facts, those that it has said again."""
-    names = list(kg.load_knowledge().facts)
-    regions = ["cervical", "thoracic", "lumbar", "sacral"]
-    listed = [
-        {"fact": names[i % len(names)], "status": "present", "region": regions[i % 4], "source": f"page {i}"}
-        for i in range(facts)
-    ]
-    return parsed([{**document, "lines": (document["lines"] * lines)[:lines], "facts": listed}])[0]
 
 
 def main() -> None:
@@ -105,6 +95,12 @@ def main() -> None:
         claim = grown(documents[0], lines, facts)
         taken = statistics.median(times([partial(explain, claim)] * 5, "growth"))
         rows.append((f"one claim of {lines} lines and {facts} facts", f"{taken * 1000:.1f} ms"))
+    for many in (1, 2, 4, 8):
+        more = said_again(knowledge, POLICY, many)
+        kg.prepare(more)
+        taken = statistics.median(times([partial(explain, claim, POLICY, more) for claim in claims], "growth")[HALF:])
+        count = len(more.criteria_of(more.policies[POLICY]))
+        rows.append((f"five lines under a policy of {count} criteria", f"{taken * 1000:.2f} ms"))
     for policy in knowledge.policies:
         taken = sum(times([partial(explain, claim, policy) for claim in claims[:200]], policy))
         rows.append((f"five lines under {policy}", f"{200 / taken:.0f} /s"))

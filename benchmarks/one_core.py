@@ -34,9 +34,9 @@ def parsed(documents: Iterable[dict[str, Any]]) -> list[kg.Claim]:
     return [kg.parse_claim(json.dumps(document), "json") for document in documents]
 
 
-def explain(claim: kg.Claim, policy: str = POLICY) -> dict[str, Any]:
+def explain(claim: kg.Claim, policy: str = POLICY, knowledge: kg.Knowledge | None = None) -> dict[str, Any]:
     """Determine a claim and tell all of it."""
-    return kg.determine(claim, kg.load_knowledge(), policy).to_dict()
+    return kg.determine(claim, knowledge or kg.load_knowledge(), policy).to_dict()
 
 
 def one_core(seed: int) -> dict[str, list[float]]:
