@@ -364,9 +364,7 @@ class Changes:
         return known
 
     def of_leaf(self, leaf: Outcome, positive: bool) -> Sets:
-        """Return what would make a leaf met or refuted: nothing more, any of some atoms, or nothing that could."""
-        if leaf.met if positive else leaf.refuted:
-            return NOTHING_MORE
+        """Return what would make a leaf met or refuted that is not so: any of some atoms, or nothing that could."""
         if leaf.met or leaf.refuted:
             return NONE
         if self.pending is not None and leaf.criterion.iri == BASE:

@@ -24,7 +24,7 @@ from kg.errors import (
 )
 from kg.graph import Graph, parse
 from kg.literal import value_of
-from kg.path import Path, first_steps, list_of, predicates, read_path, turtle
+from kg.path import Path, Step, branches, first_steps, goes_back, list_of, predicates, read_path, turtle, walked
 from kg.shapes import Run, Shape, read_shapes
 from kg.terms import ANATOMY, COV, OWL, RDFS, SH, TYPE, XSD, Blank, Literal, Term, Triple, local_name, written
 
@@ -245,9 +245,11 @@ def read_criteria(graph: Graph, roots: Iterable[str]) -> dict[str, Criterion]:
     criteria: dict[str, Criterion] = {}
     for iri in order:
         criteria[iri] = _criterion(graph, iri, criteria, shapes)
+    links = links_of(graph)
     for criterion in criteria.values():
         _refuse_vacuous(criterion)
         _refuse_unreachable(graph, criterion)
+        _refuse_unreadable(links, criterion)
     return criteria
 
 
@@ -378,6 +380,32 @@ def _refuse_unreachable(graph: Graph, criterion: Criterion) -> None:
             if least > most or (least == most and (low, high) != ("minInclusive", "maxInclusive")):
                 problem = f"no number is within `sh:{low}` and `sh:{high}`"
                 raise _unsupported(criterion.iri, problem, "correct the limits")
+
+
+def links_of(graph: Graph) -> frozenset[str]:
+    """Return the properties that lead from one node of a claim to another."""
+    return frozenset(str(p) for p in graph.subjects(COV + "staysInClaim", Literal("true", XSD + "boolean")))
+
+
+def _refuse_unreadable(links: frozenset[str], criterion: Criterion) -> None:
+    """Refuse a leaf whose path is not walked from node to node of the claim, and then on through the ontology.
+
+    What it leads to there follows from the knowledge alone (`kg/plan.py`), so that it may not come back.
+    """
+    for path in (criterion.path, criterion.known_by):
+        ways = [*branches(path)]
+        for steps in ways:
+            way = walked(steps, links)
+            rest, has_left = steps[len(way) :], not way or way[-1].predicate not in links
+            if criterion.parts and (len(ways) > 1 or rest or has_left or any(map(goes_back, way))):
+                problem = "the path does not lead forwards, and in one way, from node to node of the claim"
+                help = "go along properties that stay in the claim; for several ways join leaves, by `sh:or` say"
+                raise _unsupported(criterion.iri, problem, help)
+            begins = bool(way) and isinstance(way[-1], Step)
+            if not criterion.parts and (not begins or (rest and not has_left) or any(map(goes_back, rest))):
+                problem = "the path does not go along properties of the claim, and then forwards through the ontology"
+                help = "begin with a property of `cov:ClaimLine`, and do not come back from the ontology"
+                raise _unsupported(criterion.iri, problem, help)
 
 
 def _properties(graph: Graph) -> list[str]:

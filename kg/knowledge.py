@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeGuard, TypeVar
 
-from kg.criteria import Criterion, read_criteria
+from kg.criteria import Criterion, links_of, read_criteria
 from kg.errors import DanglingReferenceError, IncompleteCriterionError, KnowledgeError, nearest
 from kg.graph import Graph, read
 from kg.literal import value_of
@@ -288,7 +288,7 @@ class Knowledge:
     @cached_property
     def links(self) -> frozenset[str]:
         """Return the properties that lead from one node of a claim to another."""
-        return frozenset(str(p) for p in self.graph.subjects(COV + "staysInClaim", Literal("true", _BOOLEAN)))
+        return links_of(self.graph)
 
     def ancestors(self, node: str) -> dict[Term, tuple[Triple, ...]]:
         """Return a class and all above it, the nearest first, each with the subclass steps that lead there."""

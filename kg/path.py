@@ -212,9 +212,11 @@ def turtle(path: Path) -> str:
     raise TypeError(path)
 
 
-def branches(path: Path) -> Iterator[tuple[Path, ...]]:
-    """Yield the sequences of steps that a path allows, one for each choice among its alternatives."""
+def branches(path: Path | None) -> Iterator[tuple[Path, ...]]:
+    """Yield the sequences of steps that a path allows, one for each choice among its alternatives; none without one."""
     match path:
+        case None:
+            return
         case Alternative(parts):
             yield from chain.from_iterable(map(branches, parts))
         case Sequence(parts):
@@ -222,6 +224,30 @@ def branches(path: Path) -> Iterator[tuple[Path, ...]]:
                 yield tuple(chain.from_iterable(chosen))
         case _:
             yield (path,)
+
+
+def walked(steps: Iterable[Path], links: frozenset[str]) -> tuple[Step | BackStep, ...]:
+    """Return the first steps, as long as they lead from node to node of a claim, with the one that leaves it."""
+    found: list[Step | BackStep] = []
+    for step in steps:
+        if not isinstance(step, Step | BackStep):
+            break
+        found.append(step)
+        if step.predicate not in links:
+            break
+    return tuple(found)
+
+
+def goes_back(path: Path) -> bool:
+    """Say whether a property on a path is walked backwards."""
+    match path:
+        case BackStep():
+            return True
+        case Sequence(parts) | Alternative(parts):
+            return any(map(goes_back, parts))
+        case Repeat(part):
+            return goes_back(part)
+    return False
 
 
 def predicates(path: Path) -> frozenset[str]:

@@ -12,13 +12,12 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from kg.criteria import Criterion
-from kg.errors import UnsupportedShapeError
 from kg.knowledge import Clause, Knowledge
 from kg.lazy import Table
 from kg.outcome import Bits, Outcome, joined
-from kg.path import BackStep, Path, Reached, Sequence, Step, branches
+from kg.path import BackStep, Path, Reached, Sequence, Step, branches, walked
 from kg.shapes import Run, Shape
-from kg.terms import COV, ITS_OPERATION, ITSELF, TYPE, Known, Term, Triple, local_name
+from kg.terms import COV, ITS_OPERATION, ITSELF, TYPE, Known, Term, Triple
 
 OF_CLAIM = COV + "ofClaim"
 DECISION = COV + "decision"
@@ -106,6 +105,11 @@ class Place:
 Entry = tuple[Place, Way, str]  # a place, the way to it, and the property that is all of the way, if one is
 
 
+def way_of(steps: Iterable[Step | BackStep]) -> Way:
+    """Return steps along properties as a way."""
+    return tuple([(step.predicate, isinstance(step, Step)) for step in steps])
+
+
 def entry(place: Place, way: Way) -> Entry:
     """Return a place with the way to it."""
     return place, way, way[0][0] if len(way) == 1 and way[0][1] else ""
@@ -176,8 +180,8 @@ class Plan:
         elif leaf.parts:
             part = leaf.parts[0]
             plan = inner.setdefault(part.iri, Plan((part,), self.knowledge))
-            way, last, _ = next(self._leaving(leaf, leaf.path))
-            there = place((*way, (last, True)))
+            (steps,) = branches(leaf.path)
+            there = place(way_of(walked(steps, self.links)))
             there.asks.append(Asks(bit, leaf, plan))
             self.others[leaf.iri] = there, there.asks[-1]
         else:
@@ -186,7 +190,7 @@ class Plan:
             if apart:
                 paths.append((leaf.known_by, Asked(bit, None, hits=False)))
             for path, asked in paths:
-                for way, last, onward in self._leaving(leaf, path):
+                for way, last, onward in self._leaving(path):
                     found = asked._replace(onward=onward)
                     always = (ANY,) if last in self.links else ()
                     place(way).asked.setdefault(last, Property(always)).asked.append(found)
@@ -235,23 +239,12 @@ class Plan:
         ways = [place.way for place, _ in self.where.get(leaf.iri, ())] or [self.others[leaf.iri][0].way]
         return all(way[:1] == (TO_CLAIM,) and FROM_CLAIM not in way for way in ways)
 
-    def _leaving(self, leaf: Criterion, path: Path | None) -> Iterator[tuple[Way, str, Path | None]]:
+    def _leaving(self, path: Path | None) -> Iterator[tuple[Way, str, Path | None]]:
         """Yield where a path leaves the claim, for each of its branches: the way there, the property, the rest."""
-        for steps in branches(path) if path is not None else ():
-            inside: list[Step | BackStep] = []
-            for step in steps:
-                if not isinstance(step, Step | BackStep):
-                    break
-                inside.append(step)
-                if step.predicate not in self.links:
-                    break
-            last = inside.pop() if inside else None
-            if not isinstance(last, Step):
-                problem = "the path does not begin with a property that claims have"
-                raise UnsupportedShapeError(local_name(leaf.iri), problem, "begin with a property of `cov:ClaimLine`")
+        for steps in branches(path):
+            *inside, last = walked(steps, self.links)
             onward = steps[len(inside) + 1 :]
-            way = tuple((step.predicate, isinstance(step, Step)) for step in inside)
-            yield way, last.predicate, Sequence(onward) if onward else None
+            yield way_of(inside), last.predicate, Sequence(onward) if onward else None
 
     # What depends on the knowledge alone, and is found once
 
@@ -320,24 +313,20 @@ class Plan:
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
     ) -> Iterator[Located]:
         """Yield how a finding meets a fact leaf: property, value and steps to the concept, region and steps."""
-        for predicate, values in ((TYPE, types), (CONCEPT, concepts)):
-            for value in values:
-                steps = self.knowledge.ancestors(str(value)).get(leaf.concept)
-                if steps is not None:
-                    for region, further in self._around(leaf, regions, self.knowledge.wholes):
-                        yield predicate, value, steps, PRESENT, region, further
-                    return
+        said = ((predicate, value) for predicate, values in ((TYPE, types), (CONCEPT, concepts)) for value in values)
+        predicate, value = next(one for one in said if leaf.concept in self.knowledge.ancestors(str(one[1])))
+        steps = self.knowledge.ancestors(str(value))[leaf.concept]
+        for region, further in self._around(leaf, regions, self.knowledge.wholes):
+            yield predicate, value, steps, PRESENT, region, further
 
     def absent(
         self, leaf: Criterion, types: Values, concepts: Values, statuses: Values, regions: Values
     ) -> Iterator[Located]:
         """Yield how a finding refutes a fact leaf: it denies that or what is broader, in the region or around it."""
         above = self.knowledge.ancestors(leaf.concept)
-        for value in concepts:
-            if value in above:
-                for region, further in self._around(leaf, regions, self.knowledge.parts):
-                    yield CONCEPT, value, Known(reversed(above[value])), ABSENT, region, further
-                return
+        value = next(value for value in concepts if value in above)
+        for region, further in self._around(leaf, regions, self.knowledge.parts):
+            yield CONCEPT, value, Known(reversed(above[value])), ABSENT, region, further
 
     def _around(
         self, leaf: Criterion, regions: Values, near: Callable[[str], Mapping[Term, Steps]]

@@ -166,7 +166,7 @@ class _Head:
     known: tuple[tuple[int, "_Head"], ...]  # those of which something is known, with their places
     leaves: frozenset[str]  # of a criterion that is read of the claim
     stated: tuple[str | None, str]  # the node, and the property of it that decides a leaf
-    ways: dict[tuple[object, ...], "_Way | tuple[()]"]  # by the line and these values, with what they follow from
+    ways: dict[tuple[object, ...], "_Way"]  # by the line and these values, with what they follow from
     tell: Callable[["Proof", "_Head", _At], Json]
     anew: Callable[["Proof", "_Head", _At], Json]
 
@@ -354,11 +354,7 @@ class Proof:
         said: tuple[object, ...] = focus, values
         if key in self._concluded:
             said = focus, values, *map(self._follows.__getitem__, zip(repeat(key[0]), repeat(predicate), values))
-        way = head.ways.get(said)
-        if way is None:
-            way = remember(head.ways, said, self._way(head, at), FEW)
-        if not way:
-            return self._leaf(head, at)
+        way = head.ways.get(said) or remember(head.ways, said, self._way(head.outcome, focus, at.reading), FEW)
         (rows, words, derived), further = way
         told = head.node.copy()
         first = told["witnesses"] = [*map(self._listed, rows)]
@@ -369,12 +365,9 @@ class Proof:
             told["alternatives"] = [first, *[[*map(self._listed, rows)] for rows in further]] if further else [first]
         return told
 
-    def _way(self, head: _Head, at: _At) -> "_Way | tuple[()]":
-        """Return what shows that a leaf is so; nothing where more bears on that than the values of its property."""
-        outcome = head.outcome
-        if outcome.met == outcome.refuted or head.stated[1] == CONCEPT:
-            return ()
-        return self.evidence(outcome, at.focus, at.reading), self._further(outcome, at.focus, at.reading)
+    def _way(self, outcome: Outcome, focus: str, reading: Reading) -> "_Way":
+        """Return what shows that a leaf is so."""
+        return self.evidence(outcome, focus, reading), self._further(outcome, focus, reading)
 
     def _of_line(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Tell of a join at another line; it says at which, and once for all below."""
@@ -512,12 +505,13 @@ class Proof:
 
     def _sources(self, rows: Rows) -> list[dict[str, str]]:
         """Return where in the record the listed facts among some triples stand."""
-        found = []
-        for node, predicate, _ in rows:
-            for source in self.index.get((node, SOURCE), ()) if predicate == CONCEPT else ():
-                if isinstance(source, Literal):
-                    found.append({"fact": self.claim + node, "source": source.value})
-        return found
+        return [
+            {"fact": self.claim + node, "source": source.value}
+            for node, predicate, _ in rows
+            if predicate == CONCEPT
+            for source in self.index.get((node, SOURCE), ())
+            if isinstance(source, Literal)
+        ]
 
     def alternatives(self, outcome: Outcome, focus: str, reading: Reading, first: Listed) -> list[Listed]:
         """Return all minimal witnesses of a leaf that is a ground of a denial; an appeal must beat each."""

@@ -7,10 +7,14 @@ import pytest
 import kg
 from kg.decide import BASE_IN_REVIEW, CONFLICTING, MAX_READINGS, POSTURES
 from kg.knowledge import build
+from kg.outcome import STATUSES
+from kg.replay.background import Background
 from kg.shapes import Run
 from kg.terms import COV
 from tests.conftest import example, parsed
+from tests.test_drawn_policies import NAMED, refused
 from tests.test_knowledge import POLICY, SEEN, TRIAL, WORDS, extended
+from tests.test_laws import flat
 
 IN_EDITION = f"cov:inEdition :edition ; {SEEN}"
 ILL = f":ill a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:Myelopathy .\n:well {WORDS} ; sh:not :ill .\n"
@@ -185,6 +189,61 @@ def test_a_leaf_may_ask_a_join_of_other_nodes(
     for forgotten in ("shown", "bases"):  # a triple that is shown anew has the place that it had
         trial.remember((forgotten,), dict).clear()
     assert kg.determine(claim, trial, "trial", "payer").to_dict() == before
+
+
+def test_what_no_claim_lists_is_not_asked_of_the_record(knowledge: kg.Knowledge) -> None:
+    """A leaf may ask for a condition that is too broad to be listed: what is narrower meets it, and nobody is asked."""
+    leaf = f":disorder a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:SpineDisorder .\n"
+    trial = invented(knowledge, f"{NAMED} {leaf} {COVERED} ; sh:and ( :disorder ) .")
+    document = {**example("c01"), "facts": [], "diagnoses": ["R20.2"]}
+    told = kg.determine(parsed(document), trial, "trial", "payer").to_dict()["lines"][0]
+    assert told["decision"] == "pend" and told["missing"] == told["changes"] == []
+    listed = {**document, "facts": [{"fact": "SpinalStenosis", "status": "present"}]}
+    assert first_line(trial, "payer", **listed)["decision"] == "approve"
+    assert refused(trial, [document, listed], Background(trial.graph, trial.root)) == []
+
+
+OTHERS = {  # what a leaf may ask of other lines, and which
+    "a fact": (":ill", "cov:baseLine"),
+    "a fact that a code suggests": (":compressed", "cov:baseLine"),
+    "a join": (":join", "cov:baseLine"),
+    "a leaf that asks other nodes": (":somewhere", "cov:baseLine"),
+    "what they monitor": ("line:exposure-of-cord", "( cov:baseLine cov:exposure )"),
+}
+
+
+@pytest.mark.parametrize("kind", ["SomeLeaf", "EveryLeaf"])
+@pytest.mark.parametrize(("inner", "path"), OTHERS.values(), ids=OTHERS)
+def test_a_leaf_may_ask_other_lines(kind: str, inner: str, path: str, knowledge: kg.Knowledge) -> None:
+    """What it comes to is what its derived shapes say, and the replay tells the same of it, under every posture."""
+    compressed = f":compressed a cov:FactLeaf ; {WORDS} ; cov:asksFor condition:CordCompression .\n"
+    somewhere = f":somewhere a cov:SomeLeaf ; {WORDS} ; sh:path cov:exposure ; sh:node line:exposure-of-cord .\n"
+    join = f":join {WORDS} ; sh:{'and' if kind == 'SomeLeaf' else 'or'} ( line:ssep :ill ) .\n"
+    leaf = f":others a cov:{kind} ; {WORDS} ; sh:path {path} ; sh:node {inner} .\n"
+    clauses = f"{COVERED} ; sh:and ( line:ssep ) . {exclusion('one', ':others')}"
+    trial = invented(knowledge, f"{NAMED} {ILL} {compressed} {somewhere} {join} {leaf} {clauses}")
+    others = trial.criteria[f"{TRIAL}others"]
+    procedures = example("c01")["operation"]["procedures"][:1]
+    documents = [
+        {**example("c01"), "facts": [], "operation": {"procedures": [{**procedures[0], "levels": ["L4-L5"]}]}},
+        {**example("c01"), "facts": [], "diagnoses": ["M47.12"]},
+        *(
+            {**example("c01"), "facts": [{"fact": name, "status": so} for name in FACTS]}
+            for so in ("present", "absent")
+        ),
+    ]
+    found = set()
+    for document in documents:
+        determination = kg.determine(parsed(document), trial, "trial", "payer")
+        run = Run(determination.reasoned.graph)
+        assert others.met and others.refuted
+        for told, line in zip(determination.to_dict()["lines"], determination.lines, strict=True):
+            node = next(node for node in flat(told["path"]) if node["criterion"] == others.iri)
+            met, against = (bool(side.holds(run, line.node)) for side in (others.met, others.refuted))
+            assert node["status"] == STATUSES[met, against]
+            found.add(node["status"])
+    assert len(found) > 1
+    assert refused(trial, documents, Background(trial.graph, trial.root)) == []
 
 
 @pytest.mark.parametrize(("status", "so"), [("present", "met"), ("absent", "not-met")])

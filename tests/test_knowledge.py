@@ -76,6 +76,30 @@ CIRCULAR: Refused = [
     (errors.CircularReferenceError, f":it a cov:EveryLeaf ; {WORDS} ; sh:path cov:x ; sh:node :it .", "it -> it"),
     (errors.CircularReferenceError, f":it {WORDS} ; cov:concerns :it ; sh:and ( line:ssep ) .", "it -> it"),
 ]
+BACK = "[ sh:inversePath cov:code ]"
+UNREADABLE = {  # that a claim and the ontology are not walked along
+    "does not go along properties of the claim": (
+        "[ sh:inversePath cov:baseLine ]",
+        "( [ sh:oneOrMorePath cov:baseLine ] cov:code )",
+        "( cov:ofClaim [ sh:zeroOrOnePath cov:operation ] cov:procedure )",
+    ),
+    "and then forwards through the ontology": (
+        f"( cov:code {BACK} cov:baseLine )",
+        f"( cov:code ( rdf:type {BACK} ) )",
+        f"[ sh:alternativePath ( cov:code ( cov:code [ sh:zeroOrMorePath {BACK} ] ) ) ]",
+        f"( cov:code [ sh:alternativePath ( rdf:type {BACK} ) ] )",
+    ),
+}
+UNREADABLE_TO_NODES = {
+    "does not lead forwards, and in one way, from node to node": (
+        "cov:code",
+        "( cov:code rdf:type )",
+        "[ sh:alternativePath ( cov:baseLine cov:exposure ) ]",
+        "( [ sh:zeroOrMorePath cov:baseLine ] cov:exposure )",
+        "( cov:ofClaim [ sh:zeroOrOnePath cov:operation ] )",
+        "( cov:ofClaim [ sh:inversePath cov:ofClaim ] cov:exposure )",
+    )
+}
 UNSUPPORTED: Refused = [
     (errors.UnsupportedShapeError, f":it {LEAF} ; sh:hasVaule 1 .", "`sh:hasVaule`"),
     (errors.UnsupportedShapeError, f":it {LEAF} ; sh:hasVaule 1 .", "did you mean `hasValue`?"),
@@ -114,6 +138,16 @@ UNSUPPORTED: Refused = [
             (f"{NUMBER} ; sh:minInclusive 'eight'", "`sh:minInclusive` needs a literal that is a number"),
             (f"{NUMBER} ; sh:minInclusive 8 , 9", "`sh:minInclusive` has 2 values"),
         )
+    ),
+    *(
+        (errors.UnsupportedShapeError, f":it a cov:KnownLeaf ; {WORDS} ; sh:minCount 1 ; sh:path {path} .", words)
+        for words, paths in UNREADABLE.items()
+        for path in paths
+    ),
+    *(
+        (errors.UnsupportedShapeError, f":it a cov:SomeLeaf ; {WORDS} ; sh:node line:ssep ; sh:path {path} .", words)
+        for words, paths in UNREADABLE_TO_NODES.items()
+        for path in paths
     ),
 ]
 INCOMPLETE: Refused = [
