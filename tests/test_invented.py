@@ -118,6 +118,18 @@ def test_a_line_whose_base_stays_in_review_does_so_unless_it_could_be_excluded(
     assert base["decidedRegardless"] is added["decidedRegardless"] is not excluded
 
 
+@pytest.mark.parametrize("posture", POSTURES)
+def test_a_line_added_to_one_that_is_denied_is_asked_nothing(posture: str, knowledge: kg.Knowledge) -> None:
+    """What is shown excludes the base line, and so no document about the other exclusion is worth asking for."""
+    excluded = f"{exclusion('base', ':ill', 'line:ssep')} {exclusion('other', ':hurt')}"
+    trial = invented(knowledge, f"{ILL} {HURT} {COVERED} ; sh:and ( line:ssep ) . {excluded}")
+    lines, facts = example("c01")["lines"], [{"fact": "Myelopathy", "status": "present"}]
+    claim = parsed({**example("c01"), "facts": facts, "lines": [lines[0], lines[-1]]})
+    base, added = kg.determine(claim, trial, "trial", posture).to_dict()["lines"]
+    assert (base["decision"], added["decision"]) == ("deny", "deny")
+    assert added["missing"] == added["changes"] == [] and added["decidedRegardless"]
+
+
 @pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
 def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledge) -> None:
     """Facts that are present and absent at once name themselves, be they too many for every reading to be tried."""
