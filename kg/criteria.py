@@ -396,15 +396,17 @@ def _refuse_unreadable(links: frozenset[str], criterion: Criterion) -> None:
         ways = [*branches(path)]
         for steps in ways:
             way = walked(steps, links)
-            rest, has_left = steps[len(way) :], not way or way[-1].predicate not in links
-            if criterion.parts and (len(ways) > 1 or rest or has_left or any(map(goes_back, way))):
+            rest, stays = steps[len(way) :], bool(way) and way[-1].predicate in links
+            if criterion.parts:
+                readable = len(ways) == 1 and stays and not rest and not any(map(goes_back, way))
                 problem = "the path does not lead forwards, and in one way, from node to node of the claim"
                 help = "go along properties that stay in the claim; for several ways join leaves, by `sh:or` say"
-                raise _unsupported(criterion.iri, problem, help)
-            begins = bool(way) and isinstance(way[-1], Step)
-            if not criterion.parts and (not begins or (rest and not has_left) or any(map(goes_back, rest))):
+            else:
+                begins = bool(way) and isinstance(way[-1], Step)
+                readable = begins and not (stays and rest) and not any(map(goes_back, rest))
                 problem = "the path does not go along properties of the claim, and then forwards through the ontology"
                 help = "begin with a property of `cov:ClaimLine`, and do not come back from the ontology"
+            if not readable:
                 raise _unsupported(criterion.iri, problem, help)
 
 
