@@ -130,6 +130,19 @@ def test_a_line_added_to_one_that_is_denied_is_asked_nothing(posture: str, knowl
     assert added["missing"] == added["changes"] == [] and added["decidedRegardless"]
 
 
+def test_a_line_added_to_one_that_is_decided_still_asks_what_is_open_within(knowledge: kg.Knowledge) -> None:
+    """At a level where the cord may have ended, the level of the conus is asked, and not where the operation was."""
+    excluded = exclusion("one", "line:continuous", "line:every-level-below-cord")
+    trial = invented(knowledge, f"{NAMED} {COVERED} ; sh:and ( line:ssep ) . {excluded}")
+    lines, procedure = example("c01")["lines"], example("c01")["operation"]["procedures"][0]
+    operation = {"procedures": [{**procedure, "levels": ["L1-L2"]}]}
+    document = {**example("c01"), "facts": [], "operation": operation, "lines": [lines[0], lines[-1]]}
+    base, added = kg.determine(parsed(document), trial, "trial", "payer").to_dict()["lines"]
+    assert (base["decision"], added["decision"]) == ("approve", "pend")
+    assert [asked["fact"] for asked in added["missing"]] == ["operation.conusLevel"]
+    assert refused(trial, [document], Background(trial.graph, trial.root)) == []
+
+
 @pytest.mark.parametrize("count", [MAX_READINGS, MAX_READINGS + 1])
 def test_facts_that_conflict_are_for_a_person(count: int, knowledge: kg.Knowledge) -> None:
     """Facts that are present and absent at once name themselves, be they too many for every reading to be tried."""
