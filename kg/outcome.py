@@ -68,8 +68,9 @@ def side_of(kind: str, count: int, positive: bool) -> Side:
             return (all if positive else any), tuple((i, not positive) for i in everywhere)
         case "not":
             return all, ((0, not positive),)
-        case _:  # "unless"
+        case "unless":
             return (all if positive else any), tuple((i, positive == (i == 0)) for i in everywhere)
+    raise ValueError(kind)
 
 
 @cache

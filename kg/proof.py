@@ -354,7 +354,11 @@ class Proof:
         said: tuple[object, ...] = focus, values
         if key in self._concluded:
             said = focus, values, *map(self._follows.__getitem__, zip(repeat(key[0]), repeat(predicate), values))
-        way = head.ways.get(said) or remember(head.ways, said, self._way(head.outcome, focus, at.reading), FEW)
+        way = head.ways.get(said)
+        if way is None:
+            leaf, reading = head.outcome, at.reading
+            shown = self.evidence(leaf, focus, reading), self._further(leaf, focus, reading)
+            way = remember(head.ways, said, shown, FEW)
         (rows, words, derived), further = way
         told = head.node.copy()
         first = told["witnesses"] = [*map(self._listed, rows)]
@@ -364,10 +368,6 @@ class Proof:
         if told["criterion"] in at.grounds:
             told["alternatives"] = [first, *[[*map(self._listed, rows)] for rows in further]] if further else [first]
         return told
-
-    def _way(self, outcome: Outcome, focus: str, reading: Reading) -> "_Way":
-        """Return what shows that a leaf is so."""
-        return self.evidence(outcome, focus, reading), self._further(outcome, focus, reading)
 
     def _of_line(self, outcome: Outcome, focus: str, reading: Reading) -> Json:
         """Tell of a join at another line; it says at which, and once for all below."""
